@@ -1,0 +1,1 @@
+"""seqloom: small recurrent text models that learn many tasks together."""

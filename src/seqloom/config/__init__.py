@@ -1,0 +1,32 @@
+"""Configuration: tables checked by pydantic, parts filed under their kind, YAML read with its line numbers."""
+
+from seqloom.config.check import Checked as Checked
+from seqloom.config.check import choice_at as choice_at
+from seqloom.config.check import table_at as table_at
+from seqloom.config.source import Key as Key
+from seqloom.config.source import Source as Source
+from seqloom.config.source import Trail as Trail
+from seqloom.config.source import dotted as dotted
+from seqloom.config.source import nearest as nearest
+from seqloom.config.source import override as override
+from seqloom.config.source import parse as parse
+from seqloom.config.source import read as read
+from seqloom.config.source import shown as shown
+from seqloom.config.source import unknown as unknown
+from seqloom.config.source import write_yaml as write_yaml
+from seqloom.config.tables import Choice as Choice
+from seqloom.config.tables import Count as Count
+from seqloom.config.tables import DataPath as DataPath
+from seqloom.config.tables import FilePath as FilePath
+from seqloom.config.tables import Natural as Natural
+from seqloom.config.tables import Part as Part
+from seqloom.config.tables import Positive as Positive
+from seqloom.config.tables import Share as Share
+from seqloom.config.tables import Table as Table
+from seqloom.config.tables import choice as choice
+from seqloom.config.tables import data_paths as data_paths
+from seqloom.config.tables import definitions as definitions
+from seqloom.config.tables import field_choice as field_choice
+from seqloom.config.tables import kinds as kinds
+from seqloom.config.tables import part as part
+from seqloom.config.tables import singular as singular

@@ -1,0 +1,127 @@
+"""Checking a source against a root table: every mistake at once, in words, with the nearest valid one."""
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Self, get_args, get_origin
+
+from pydantic import ValidationError
+
+from seqloom.config.source import Key, Source, Trail, shown, unknown
+from seqloom.config.tables import Choice, Table, choice, kinds, singular
+
+
+class Checked(Table):
+    """The base of a root table: checked against a source, with every mistake told at once."""
+
+    @classmethod
+    def check(cls, source: Source) -> Self | None:
+        """The table, or None with the mistakes noted in `source`."""
+        try:
+            return cls.model_validate(source.values)
+        except ValidationError as error:
+            for one in error.errors(include_url=False):
+                _explain(cls, source, one)
+            return None
+
+
+def _explain(root: type[Table], source: Source, error: Mapping[str, Any]) -> None:
+    path = _without_tags(source, error["loc"])
+    what = _WORDS.get(error["type"], _other)(root, source, path, error)
+    source.fault(path, what)
+
+
+def _without_tags(source: Source, loc: Sequence[Key]) -> Trail:
+    """The path as written: pydantic puts the kinds of tagged unions into it as well."""
+    path: list[Key] = []
+    value: Any = source.values
+    for index, key in enumerate(loc):
+        inside = isinstance(value, dict) and key in value
+        inside = inside or (isinstance(value, list) and isinstance(key, int) and key < len(value))
+        if inside:
+            value = value[key]
+            path.append(key)
+        elif (
+            index == len(loc) - 1 and isinstance(value, dict) and isinstance(key, str) and key not in ("name",)
+        ):
+            path.append(key)
+    return tuple(path)
+
+
+def _extra(root: type[Table], source: Source, path: Trail, error: Mapping[str, Any]) -> str:
+    table = table_at(root, source, path[:-1])
+    return unknown("key", str(path[-1]), table.model_fields if table else ())
+
+
+def _tag(root: type[Table], source: Source, path: Trail, error: Mapping[str, Any]) -> str:
+    found = choice_at(root, source, path)
+    family = found.family if found else "kind"
+    value = source.at(path)
+    if isinstance(value, dict) and "type" in value:
+        return unknown(singular(family), str(value["type"]), kinds(family))
+    if found and not found.inline:
+        return f"should be a name from {' or '.join(found.names)}, found {shown(value)}"
+    names = " or a name" if found and found.names else ""
+    return f"should be a table with a type ({', '.join(kinds(family))}){names}, found {shown(value)}"
+
+
+def _missing(root: type[Table], source: Source, path: Trail, error: Mapping[str, Any]) -> str:
+    return f'needs the key "{path[-1]}"'
+
+
+def _other(root: type[Table], source: Source, path: Trail, error: Mapping[str, Any]) -> str:
+    said = error["msg"].removeprefix("Value error, ").replace("Input should", "should")
+    return f"{said}, found {shown(error['input'])}" if error["type"] != "value_error" else said
+
+
+_WORDS = {
+    "extra_forbidden": _extra,
+    "union_tag_invalid": _tag,
+    "union_tag_not_found": _tag,
+    "missing": _missing,
+}
+
+
+def table_at(root: type[Table], source: Source, path: Sequence[Key]) -> type[Table] | None:
+    """The table class that rules what is written at a path."""
+    return _table(_annotation_at(root, source, path), source.at(path))
+
+
+def choice_at(root: type[Table], source: Source, path: Sequence[Key]) -> Choice | None:
+    """The Choice that rules what is written at a path."""
+    return choice(_annotation_at(root, source, path))
+
+
+def _annotation_at(root: type[Table], source: Source, path: Sequence[Key]) -> Any:
+    annotation: Any = root
+    for depth, key in enumerate(path):
+        table = _table(annotation, source.at(path[:depth]))
+        if table is not None:
+            if key not in table.model_fields:
+                return None
+            info = table.model_fields[str(key)]
+            annotation = Annotated[(info.annotation, *info.metadata)] if info.metadata else info.annotation
+        else:
+            annotation = _element(annotation)
+    return annotation
+
+
+def _table(annotation: Any, value: Any) -> type[Table] | None:
+    if isinstance(annotation, type) and issubclass(annotation, Table):
+        return annotation
+    if isinstance(value, dict):
+        if (found := _direct_choice(annotation)) is not None:
+            one = kinds(found.family).get(str(value.get("type")))
+            return one.Config if one else None
+        if get_origin(annotation) not in (dict, list):
+            return next((table for inner in get_args(annotation) if (table := _table(inner, value))), None)
+    return None
+
+
+def _direct_choice(annotation: Any) -> Choice | None:
+    return next((one for one in getattr(annotation, "__metadata__", ()) if isinstance(one, Choice)), None)
+
+
+def _element(annotation: Any) -> Any:
+    """What a dict or list annotation holds, found through Optional and Annotated."""
+    if get_origin(annotation) in (dict, list):
+        return get_args(annotation)[-1]
+    return next((found for inner in get_args(annotation) if (found := _element(inner)) is not None), None)

@@ -1,0 +1,172 @@
+"""A configuration as written: YAML 1.2 read into plain values with their line numbers, and overrides."""
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.constructor import DuplicateKeyError
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+from seqloom.errors import ConfigError, Fault
+from seqloom.files import lines
+
+Key = str | int
+Trail = tuple[Key, ...]
+
+
+@dataclass
+class Source:
+    """A configuration as written: plain values, and where each stood."""
+
+    values: dict[str, Any]
+    name: str = "config"
+    positions: dict[Trail, int] = field(default_factory=dict)
+    faults: list[Fault] = field(default_factory=list)
+
+    def where(self, path: Sequence[Key]) -> str:
+        """The place of a path, or of the nearest thing around it: `file:line`."""
+        for end in range(len(path), -1, -1):
+            if line := self.positions.get(tuple(path[:end])):
+                return f"{self.name}:{line}"
+        return self.name
+
+    def at(self, path: Sequence[Key]) -> Any:
+        """The plain value at a path, or None."""
+        value: Any = self.values
+        for key in path:
+            try:
+                value = value[key]
+            except (KeyError, IndexError, TypeError):
+                return None
+        return value
+
+    def fault(self, path: Sequence[Key], what: str) -> None:
+        """Note a mistake at a path."""
+        self.faults.append(Fault(self.where(path), dotted(path), what))
+
+    def done(self) -> None:
+        """Raise one ConfigError with every mistake noted, in the order of the file."""
+        if self.faults:
+            raise ConfigError(sorted(dict.fromkeys(self.faults), key=_line))
+
+
+def _line(fault: Fault) -> tuple[int, str]:
+    number = fault.where.rpartition(":")[2]
+    return (int(number) if number.isdigit() else 0, fault.path)
+
+
+def dotted(path: Iterable[Key]) -> str:
+    """A path as people write it: `tasks.ner.head`."""
+    return ".".join(map(str, path))
+
+
+def read(path: str | Path) -> Source:
+    """Read a YAML 1.2 file into plain values with line numbers.
+
+    Raises:
+        ConfigError: not YAML, a key twice in one table, or no table at the top.
+    """
+    return parse("\n".join(line for _, line in lines(path)), str(path))
+
+
+def parse(text: str, name: str = "config") -> Source:
+    """Read YAML 1.2 text as `read` does; `name` stands for the file in messages."""
+    yaml = YAML(typ="rt", pure=True)
+    try:
+        tree = yaml.load(StringIO(text))
+    except YAMLError as fault:
+        raise ConfigError([_yaml_fault(fault, name)]) from None
+    if not isinstance(tree, CommentedMap):
+        raise ConfigError([Fault(name, "", "should hold a table of keys, such as `version: 1`")])
+    source = Source({}, name)
+    source.values = _plain(tree, (), source.positions)
+    return source
+
+
+def _yaml_fault(fault: YAMLError, name: str) -> Fault:
+    mark = getattr(fault, "problem_mark", None)
+    where = f"{name}:{mark.line + 1}" if mark else name
+    problem = getattr(fault, "problem", None) or str(fault)
+    if isinstance(fault, DuplicateKeyError):
+        return Fault(where, "", f"a key stands twice in one table: {problem.splitlines()[0]}")
+    return Fault(where, "", f"not YAML: {problem}" if isinstance(fault, MarkedYAMLError) else str(fault))
+
+
+def _plain(node: Any, path: Trail, positions: dict[Trail, int]) -> Any:
+    if isinstance(node, CommentedMap):
+        for key in node:
+            positions[(*path, key)] = node.lc.key(key)[0] + 1
+        return {_scalar(key): _plain(value, (*path, key), positions) for key, value in node.items()}
+    if isinstance(node, CommentedSeq):
+        for index in range(len(node)):
+            positions[(*path, index)] = node.lc.item(index)[0] + 1
+        return [_plain(value, (*path, index), positions) for index, value in enumerate(node)]
+    return _scalar(node)
+
+
+def _scalar(value: Any) -> Any:
+    for plain in (bool, int, float, str):
+        if isinstance(value, plain):
+            return plain(value)
+    return value
+
+
+def override(source: Source, settings: Iterable[str]) -> None:
+    """Apply `training.steps=100` settings to a source, values read as YAML; a bad one is noted as a mistake."""
+    for setting in settings:
+        key, equals, text = setting.partition("=")
+        if not equals or not all(key.split(".")):
+            source.faults.append(Fault(f"--set {setting}", "", "should read key.path=value"))
+            continue
+        _put(source, [int(one) if one.isdigit() else one for one in key.split(".")], text)
+
+
+def _put(source: Source, keys: list[Key], text: str) -> None:
+    place: Any = source.values
+    for depth, key in enumerate(keys[:-1]):
+        inside = source.at(keys[: depth + 1])
+        if not isinstance(inside, dict | list):
+            if not isinstance(place, dict):
+                source.faults.append(
+                    Fault(f"--set {dotted(keys)}", "", f"nothing to set in {dotted(keys[:depth])}")
+                )
+                return
+            inside = place[key] = {}
+        place = inside
+    try:
+        place[keys[-1]] = YAML(typ="safe", pure=True).load(text)
+    except (YAMLError, IndexError, TypeError) as fault:
+        source.faults.append(Fault(f"--set {dotted(keys)}={text}", "", f"cannot be set: {fault}"))
+
+
+def write_yaml(values: Mapping[str, Any]) -> str:
+    """Values as YAML 1.2 text."""
+    yaml = YAML(typ="rt", pure=True)
+    yaml.width = 110
+    out = StringIO()
+    yaml.dump(dict(values), out)
+    return out.getvalue()
+
+
+def shown(value: Any) -> str:
+    """A value as it is quoted in a message, cut if long."""
+    text = f'"{value}"' if isinstance(value, str) else str(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def unknown(what: str, found: str, valid: Iterable[str]) -> str:
+    """The message for an unknown word: what it should name, the nearest valid word, and all of them."""
+    valid = sorted(valid)
+    near = nearest(found, valid)
+    guess = f'; did you mean "{near}"?' if near else ";"
+    return f'no {what} "{found}"{guess} ({", ".join(valid) or "there is none"})'
+
+
+def nearest(word: str, valid: Iterable[str]) -> str | None:
+    """The valid word most like `word`, if one is near."""
+    return next(iter(difflib.get_close_matches(word, list(valid), 1, 0.6)), None)

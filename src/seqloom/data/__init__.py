@@ -1,0 +1,1 @@
+"""From examples to batches: tokens, vocabularies, fields, columns, schedule, word vectors."""
