@@ -1,0 +1,63 @@
+"""Perceptrons, and the activations that layers know by name."""
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from seqloom.errors import ConfigError
+
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "relu": F.relu,
+    "leaky_relu": F.leaky_relu,
+    "elu": F.elu,
+    "selu": F.selu,
+    "gelu": F.gelu,
+    "tanh": torch.tanh,
+    "sigmoid": torch.sigmoid,
+}
+
+
+def named_activation(name: str) -> Callable[[Tensor], Tensor]:
+    """Return the activation of that name.
+
+    Raises:
+        ConfigError: there is none of that name.
+    """
+    if name not in ACTIVATIONS:
+        raise ConfigError(f"{name!r} is no activation; there are {', '.join(ACTIVATIONS)}")
+    return ACTIVATIONS[name]
+
+
+class MLP(nn.Module):
+    """A perceptron: linear layers with an activation and dropout after each but the last.
+
+    Args:
+        size: features of the input.
+        hidden: units of each hidden layer; none of them leaves one linear layer.
+        out: features of the output.
+        activation: a name in `ACTIVATIONS`.
+        dropout: share of the hidden units set to zero in training.
+
+    Raises:
+        ConfigError: the activation is unknown.
+    """
+
+    def __init__(
+        self, size: int, hidden: Sequence[int], out: int, activation: str = "relu", dropout: float = 0.0
+    ) -> None:
+        super().__init__()
+        self.out = out
+        self.activation = named_activation(activation)
+        self.dropout = nn.Dropout(dropout)
+        self.linears = nn.ModuleList(nn.Linear(*ends) for ends in pairwise((size, *hidden, out)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map x (..., size) to (..., out)."""
+        first, *others = self.linears
+        x = first(x)
+        for linear in others:
+            x = linear(self.dropout(self.activation(x)))
+        return x

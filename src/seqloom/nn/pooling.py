@@ -1,0 +1,94 @@
+"""One vector for a sentence from the states of its words; padding takes no part."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from seqloom.errors import ConfigError
+
+
+def past_end(lengths: Tensor, time: int, device: torch.device) -> Tensor:
+    """Tell which positions lie past their sentence's end: (batch, time), bool."""
+    return torch.arange(time, device=device) >= lengths.to(device).unsqueeze(1)
+
+
+def _masked(states: Tensor, lengths: Tensor, value: float) -> Tensor:
+    return states.masked_fill(past_end(lengths, states.shape[1], states.device).unsqueeze(-1), value)
+
+
+def _sum(states: Tensor, lengths: Tensor) -> Tensor:
+    return _masked(states, lengths, 0.0).sum(1)
+
+
+def _mean(states: Tensor, lengths: Tensor) -> Tensor:
+    return _sum(states, lengths) / lengths.to(states).unsqueeze(-1)
+
+
+def _max(states: Tensor, lengths: Tensor) -> Tensor:
+    return _masked(states, lengths, -torch.inf).max(1).values
+
+
+def _first(states: Tensor, lengths: Tensor) -> Tensor:
+    return states[:, 0]
+
+
+def _last(states: Tensor, lengths: Tensor) -> Tensor:
+    return states[torch.arange(len(states), device=states.device), lengths.to(states.device) - 1]
+
+
+POOLINGS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "mean": _mean,
+    "max": _max,
+    "sum": _sum,
+    "first": _first,
+    "last": _last,
+}
+
+
+def pool(states: Tensor, lengths: Tensor, how: str) -> Tensor:
+    """Pool the states of each sentence's words into one vector.
+
+    Args:
+        states: (batch, time, size).
+        lengths: (batch,), words of each sentence, at least 1.
+        how: a name in `POOLINGS`: mean, max, sum, first or last.
+
+    Returns:
+        (batch, size).
+
+    Raises:
+        ConfigError: there is no pooling of that name.
+    """
+    if how not in POOLINGS:
+        raise ConfigError(f"{how!r} is no pooling; there are {', '.join(POOLINGS)}")
+    return POOLINGS[how](states, lengths)
+
+
+class AttentivePooling(nn.Module):
+    """Pools by learned attention over a sentence's words.
+
+    Lin et al., "A Structured Self-attentive Sentence Embedding" (2017), equations 5 to 7:
+    A = softmax(W2 tanh(W1 H^T)), M = A H. Without a hidden layer A = softmax(W2 H^T).
+
+    Args:
+        size: features of a state.
+        hidden: units of the layer that rates the words; 0 for none.
+        heads: how many distributions over the words; their vectors are concatenated.
+    """
+
+    def __init__(self, size: int, hidden: int = 0, heads: int = 1) -> None:
+        super().__init__()
+        self.out = heads * size
+        self.inner = nn.Linear(size, hidden, bias=False) if hidden else None
+        self.outer = nn.Linear(hidden or size, heads, bias=False)
+
+    def weights(self, states: Tensor, lengths: Tensor) -> Tensor:
+        """Return what each word weighs: (batch, heads, time), 0 on padding, a sum of 1 for each head."""
+        rated = states if self.inner is None else torch.tanh(self.inner(states))
+        return _masked(self.outer(rated), lengths, -torch.inf).softmax(1).transpose(1, 2)
+
+    def forward(self, states: Tensor, lengths: Tensor) -> Tensor:
+        """Pool states (batch, time, size) of sentences of those lengths into (batch, heads * size)."""
+        states = _masked(states, lengths, 0.0)
+        return (self.weights(states, lengths) @ states).flatten(1)
