@@ -26,6 +26,7 @@ from seqloom.config.tables import Table as Table
 from seqloom.config.tables import choice as choice
 from seqloom.config.tables import data_paths as data_paths
 from seqloom.config.tables import definitions as definitions
+from seqloom.config.tables import families as families
 from seqloom.config.tables import field_choice as field_choice
 from seqloom.config.tables import kinds as kinds
 from seqloom.config.tables import part as part

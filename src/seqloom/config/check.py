@@ -1,6 +1,6 @@
 """Checking a source against a root table: every mistake at once, in words, with the nearest valid one."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Annotated, Any, Self, get_args, get_origin
 
 from pydantic import ValidationError
@@ -18,61 +18,82 @@ class Checked(Table):
         try:
             return cls.model_validate(source.values)
         except ValidationError as error:
+            found: dict[Trail, list[Any]] = {}
             for one in error.errors(include_url=False):
-                _explain(cls, source, one)
+                found.setdefault(_as_written(source, one), []).append(one)
+            for path, errors in found.items():
+                if what := _explain(cls, source, path, errors, found):
+                    source.fault(path, what)
             return None
 
 
-def _explain(root: type[Table], source: Source, error: Mapping[str, Any]) -> None:
-    path = _without_tags(source, error["loc"])
-    what = _WORDS.get(error["type"], _other)(root, source, path, error)
-    source.fault(path, what)
+def _explain(
+    root: type[Table], source: Source, path: Trail, errors: Sequence[Mapping[str, Any]], paths: Iterable[Trail]
+) -> str:
+    """What is wrong at a path; nothing where a form that it may have fits but for what stands inside."""
+    first = errors[0]
+    if first["type"] in _WORDS:
+        return _WORDS[first["type"]](root, source, path)
+    if first["type"] == "value_error":
+        return "; ".join(str(one["ctx"]["error"]) for one in errors)
+    deeper = isinstance(source.at(path), dict) and any(path == one[: len(path)] != one for one in paths)
+    forms = list(dict.fromkeys(map(_form, errors)))
+    rest = [one.removeprefix("be ") for one in forms[1:]]
+    wanted = ", ".join([forms[0], *rest[:-1]]) + "".join(f" or {one}" for one in rest[-1:])
+    return "" if deeper else f"should {wanted}, found {shown(first['input'])}"
 
 
-def _without_tags(source: Source, loc: Sequence[Key]) -> Trail:
-    """The path as written: pydantic puts the kinds of tagged unions into it as well."""
+def _as_written(source: Source, error: Mapping[str, Any]) -> Trail:
+    """The path of an error as written: pydantic puts the kinds of unions into it as well."""
     path: list[Key] = []
     value: Any = source.values
-    for index, key in enumerate(loc):
+    for key in error["loc"]:
         inside = isinstance(value, dict) and key in value
-        inside = inside or (isinstance(value, list) and isinstance(key, int) and key < len(value))
-        if inside:
+        if inside or (isinstance(value, list) and isinstance(key, int) and key < len(value)):
             value = value[key]
             path.append(key)
-        elif (
-            index == len(loc) - 1 and isinstance(value, dict) and isinstance(key, str) and key not in ("name",)
-        ):
-            path.append(key)
-    return tuple(path)
+    return (*path, error["loc"][-1]) if error["type"] == "missing" else tuple(path)
 
 
-def _extra(root: type[Table], source: Source, path: Trail, error: Mapping[str, Any]) -> str:
+def _extra(root: type[Table], source: Source, path: Trail) -> str:
     table = table_at(root, source, path[:-1])
     return unknown("key", str(path[-1]), table.model_fields if table else ())
 
 
-def _tag(root: type[Table], source: Source, path: Trail, error: Mapping[str, Any]) -> str:
+def _tag(root: type[Table], source: Source, path: Trail) -> str:
     found = choice_at(root, source, path)
     family = found.family if found else "kind"
     value = source.at(path)
-    if isinstance(value, dict) and "type" in value:
-        return unknown(singular(family), str(value["type"]), kinds(family))
     if found and not found.inline:
         return f"should be a name from {' or '.join(found.names)}, found {shown(value)}"
+    if isinstance(value, dict) and "type" in value:
+        return unknown(singular(family), str(value["type"]), kinds(family))
     names = " or a name" if found and found.names else ""
     return f"should be a table with a type ({', '.join(kinds(family))}){names}, found {shown(value)}"
 
 
-def _missing(root: type[Table], source: Source, path: Trail, error: Mapping[str, Any]) -> str:
+def _missing(root: type[Table], source: Source, path: Trail) -> str:
     return f'needs the key "{path[-1]}"'
 
 
-def _other(root: type[Table], source: Source, path: Trail, error: Mapping[str, Any]) -> str:
-    said = error["msg"].removeprefix("Value error, ").replace("Input should", "should")
-    return f"{said}, found {shown(error['input'])}" if error["type"] != "value_error" else said
+def _form(error: Mapping[str, Any]) -> str:
+    """What pydantic says that a value should be, in words for people who do not know Python."""
+    return _FORMS.get(error["type"], str(error["msg"]).partition(" should ")[2])
 
 
-_WORDS = {
+_FORMS = {
+    "bool_type": "be true or false",
+    "dict_type": "be a table",
+    "float_type": "be a number",
+    "int_type": "be a whole number",
+    "list_type": "be a list",
+    "model_type": "be a table",
+    "string_type": "be a word",
+    "too_short": "have at least one entry",
+}
+
+
+_WORDS: dict[str, Callable[[type[Table], Source, Trail], str]] = {
     "extra_forbidden": _extra,
     "union_tag_invalid": _tag,
     "union_tag_not_found": _tag,

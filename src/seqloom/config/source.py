@@ -11,6 +11,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.scalarbool import ScalarBoolean
 
 from seqloom.errors import ConfigError, Fault
 from seqloom.files import lines
@@ -100,7 +101,9 @@ def _yaml_fault(fault: YAMLError, name: str) -> Fault:
 def _plain(node: Any, path: Trail, positions: dict[Trail, int]) -> Any:
     if isinstance(node, CommentedMap):
         for key in node:
-            positions[(*path, key)] = node.lc.key(key)[0] + 1
+            # A key merged in by `<<` stands elsewhere; what it means is told at the table that took it in.
+            if key in node.lc.data:
+                positions[(*path, key)] = node.lc.key(key)[0] + 1
         return {_scalar(key): _plain(value, (*path, key), positions) for key, value in node.items()}
     if isinstance(node, CommentedSeq):
         for index in range(len(node)):
@@ -110,6 +113,8 @@ def _plain(node: Any, path: Trail, positions: dict[Trail, int]) -> Any:
 
 
 def _scalar(value: Any) -> Any:
+    if isinstance(value, ScalarBoolean):  # an int, where the value has an anchor
+        return bool(value)
     for plain in (bool, int, float, str):
         if isinstance(value, plain):
             return plain(value)
@@ -141,7 +146,8 @@ def _put(source: Source, keys: list[Key], text: str) -> None:
     try:
         place[keys[-1]] = YAML(typ="safe", pure=True).load(text)
     except (YAMLError, IndexError, TypeError) as fault:
-        source.faults.append(Fault(f"--set {dotted(keys)}={text}", "", f"cannot be set: {fault}"))
+        problem = getattr(fault, "problem", None) or fault
+        source.faults.append(Fault(f"--set {dotted(keys)}={text}", "", f"cannot be set: {problem}"))
 
 
 def write_yaml(values: Mapping[str, Any]) -> str:
@@ -163,7 +169,7 @@ def unknown(what: str, found: str, valid: Iterable[str]) -> str:
     """The message for an unknown word: what it should name, the nearest valid word, and all of them."""
     valid = sorted(valid)
     near = nearest(found, valid)
-    guess = f'; did you mean "{near}"?' if near else ";"
+    guess = f'; did you mean "{near}"?' if near else ""
     return f'no {what} "{found}"{guess} ({", ".join(valid) or "there is none"})'
 
 

@@ -4,7 +4,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+)
 from pydantic_core import CoreSchema, core_schema
 
 from seqloom.config.source import Trail
@@ -38,6 +45,14 @@ class Table(BaseModel):
         protected_namespaces=(),
     )
 
+    @model_serializer(mode="wrap")
+    def _resolved(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Every key with its value; one that is unset is left out, unless that is not its default."""
+        fields = type(self).model_fields
+        return {
+            key: one for key, one in plain(self).items() if one is not None or fields[key].default is not None
+        }
+
 
 class Part:
     """Something a configuration can name by `type`: its table `Config` stands beside it.
@@ -67,6 +82,11 @@ _families: dict[str, dict[str, type[Part]]] = {}
 def kinds(family: str) -> Mapping[str, type[Part]]:
     """The registered parts of a family, by kind, sorted."""
     return dict(sorted(_families.get(family, {}).items()))
+
+
+def families() -> list[str]:
+    """Every family that has a kind, sorted."""
+    return sorted(_families)
 
 
 def part(family: str, kind: str) -> type[Part]:

@@ -1,0 +1,171 @@
+"""The public model: load it, predict, evaluate, encode; and training from Python."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from seqloom.config import Source, override, unknown, write_yaml
+from seqloom.config import parse as parse_config
+from seqloom.config import read as read_config
+from seqloom.deploy.encode import Pool, encode, encode_file, route
+from seqloom.deploy.near import near
+from seqloom.deploy.predict import predicted, written
+from seqloom.errors import ModelError
+from seqloom.evaluation.evaluate import ROWS, evaluate
+from seqloom.experiment import Result, run
+from seqloom.files import locate, replacing_folder
+from seqloom.model import folder
+from seqloom.model.folder import Assembly
+from seqloom.model.task import Batcher, Task
+from seqloom.readers import Example
+
+Input = str | Sequence[str] | Mapping[str, Any]
+"""One input: raw text, a list of tokens, or, for tasks with several texts, a dict of them."""
+
+
+class Model:
+    """A trained model: tag, classify, evaluate and encode with it. Get one by `seqloom.load` or `seqloom.train`."""
+
+    def __init__(self, assembly: Assembly) -> None:
+        self._assembly = assembly
+        assembly.network.eval()
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Model":
+        """Read a model folder, or a run folder's best model; raises ModelError where there is none or it is damaged."""
+        return cls(folder.load(path))
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """The names of its tasks."""
+        return tuple(self._assembly.tasks)
+
+    @property
+    def encoders(self) -> tuple[str, ...]:
+        """The names of its encoders."""
+        return tuple(self._assembly.plan.encoders)
+
+    @property
+    def figures(self) -> Mapping[str, Any]:
+        """The figures it was saved with, by split, task and name."""
+        return self._assembly.figures
+
+    def task(self, name: str | None = None) -> Task:
+        """A task by name, or the only one; raises ModelError where it is unclear which."""
+        tasks = self._assembly.tasks
+        if name is None and len(tasks) > 1:
+            raise ModelError(f"has several tasks; name one with task (--task): {', '.join(tasks)}")
+        name = next(iter(tasks)) if name is None else name
+        if name not in tasks:
+            raise ModelError(unknown("task", name, tasks))
+        return tasks[name]
+
+    def predict(self, task: str | None, texts: Iterable[Input]) -> list[Any]:
+        """One prediction an input, in the reader's own terms: for a tagger, a list of tags."""
+        return predicted(self._assembly, self.task(task), [self.example(task, one) for one in texts])
+
+    def predict_file(
+        self, task: str | None, path: Path | None, *, as_data: bool = False, as_json: bool = False
+    ) -> Iterator[str]:
+        """The predictions for a file (None: standard input) as text; see `deploy.predict.written`."""
+        return written(self._assembly, self.task(task), path, as_data=as_data, as_json=as_json)
+
+    def has(self, task: str, split: str) -> bool:
+        """Whether the configuration names a file for a split of a task, and it is there."""
+        path = getattr(self.task(task).table.reader, split)
+        return path is not None and locate(path).is_file()
+
+    def near(self, word: str, count: int = 10, embedder: str | None = None) -> list[tuple[str, float]]:
+        """The words whose learnt vectors are most like a word's, with their cosines; see `deploy.near`."""
+        return near(self._assembly, word, count, embedder)
+
+    def example(self, task: str | None, one: Input) -> Example:
+        """An input as the task's reader would give it: raw text is cut into tokens by the reader's rule."""
+        mine = self.task(task)
+        if isinstance(one, str):
+            return mine.reader.parse(one)
+        if isinstance(one, Mapping):
+            return {name: self._tokens(mine, one[name], name) for name in mine.texts}
+        if len(mine.texts) > 1:
+            raise ModelError(f"task {mine.name} reads several texts; give a dict with {', '.join(mine.texts)}")
+        return {mine.texts[0]: list(one)}
+
+    @staticmethod
+    def _tokens(task: Task, value: str | Sequence[str], name: str) -> list[str]:
+        if not isinstance(value, str):
+            return list(value)
+        parsed = task.reader.parse(value) if len(task.texts) == 1 else {name: value.split()}
+        return list(parsed[name])
+
+    def evaluate(
+        self, task: str | None = None, file: str | Path | None = None, *, split: str = "test"
+    ) -> dict[str, Any]:
+        """The figures of a task on a file, or on one of the files of its configuration, with their protocol.
+
+        Raises:
+            ModelError: no file is given and the configuration names none for the split.
+            DataError: the file cannot be read.
+        """
+        mine = self.task(task)
+        path = str(file) if file is not None else getattr(mine.table.reader, split)
+        if path is None:
+            raise ModelError(f"task {mine.name} has no {split} file; name one with file (--file)")
+        columns = mine.columns(path)
+        batcher = Batcher(mine, columns, self._assembly.vocabularies, gold=False)
+        figures = evaluate(self._assembly.network, batcher, what=f"evaluating {mine.name}")
+        protocol = mine.head.protocol(mine.table.head)
+        return {"task": mine.name, "file": path, "rows": len(columns), "figures": figures, "protocol": protocol}
+
+    def encode(
+        self,
+        texts: Iterable[str | Sequence[str]],
+        *,
+        pool: Pool = "mean",
+        tokens: bool = False,
+        batch: int = ROWS,
+        encoder: str | None = None,
+    ) -> np.ndarray | list[np.ndarray]:
+        """Vectors of texts: (texts, size), or with `tokens` a list of (time, size) arrays; see `deploy.encode`."""
+        task = self._assembly.tasks[route(self._assembly, encoder)]
+        cut = (self._tokens(task, one, task.texts[0]) for one in texts)
+        return encode(self._assembly, cut, pool=pool, tokens=tokens, batch=batch, encoder=encoder)
+
+    def encode_file(
+        self, path: Path, out: Path, *, pool: Pool = "mean", encoder: str | None = None
+    ) -> tuple[int, int]:
+        """Write a vector for each line of a text file as a numpy array; returns its shape (lines, size)."""
+        return encode_file(self._assembly, path, out, pool=pool, encoder=encoder)
+
+    def save(self, path: str | Path) -> None:
+        """Write the model folder, in place of one that is there."""
+        with replacing_folder(path) as partial:
+            folder.save(partial, self._assembly)
+
+
+def load(path: str | Path) -> Model:
+    """The model in a folder; see `Model.load`."""
+    return Model.load(path)
+
+
+def source_of(config: str | Path | Mapping[str, Any], overrides: Mapping[str, Any]) -> Source:
+    """A configuration from a file or plain values, with `training__steps=100` read as training.steps."""
+    source = parse_config(write_yaml(config)) if isinstance(config, Mapping) else read_config(config)
+    override(source, [f"{key.replace('__', '.')}={value}" for key, value in overrides.items()])
+    return source
+
+
+def train(
+    config: str | Path | Mapping[str, Any],
+    *,
+    out: str | Path = "runs/seqloom",
+    resume: bool = False,
+    **overrides: Any,
+) -> Model:
+    """Train a configuration, a file or plain values, into the run folder `out`; returns the best model.
+
+    Overrides are written `training__steps=100`. Raises ConfigError with every mistake in the configuration.
+    """
+    result: Result = run(source_of(config, overrides), out, resume=resume)
+    return Model.load(result.folder)

@@ -1,0 +1,316 @@
+"""The command line: every command thin, each importing what it runs only when it runs."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any, cast, get_args
+
+import typer
+
+from seqloom.errors import SeqloomError
+
+app = typer.Typer(
+    name="seqloom",
+    help="Small recurrent text models that learn many tasks together, pass on what they learnt, and run anywhere.",
+    epilog="Start with `seqloom demo`; then `seqloom check FILE` and `seqloom train FILE` on your own configuration.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
+
+ConfigFile = Annotated[Path, typer.Argument(metavar="FILE", help="A configuration file (YAML).")]
+ModelFolder = Annotated[
+    Path, typer.Argument(metavar="MODEL", help="A model folder, or a run folder (its best model).")
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Override a key, such as training.steps=100."),
+]
+DataRoot = Annotated[
+    Path | None,
+    typer.Option("--data", metavar="DIR", help="What ${data} stands for [default: $SEQLOOM_DATA, data]."),
+]
+TaskName = Annotated[str | None, typer.Option("--task", help="The task, where the model has several.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def main() -> None:
+    """Run the command line; a user's mistake ends it with its message and status 1, never with a traceback."""
+    try:
+        app()
+    except SeqloomError as fault:
+        _say(str(fault))
+        sys.exit(1)
+    except BrokenPipeError:
+        # The reader of our output has gone, as `| head` does; there is no one left to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except OSError as fault:
+        _say(f"{fault.filename or 'the system'}: {fault.strerror or fault}")
+        sys.exit(1)
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr)  # noqa: T201
+
+
+def _print(text: str) -> None:
+    print(text)  # noqa: T201
+
+
+@contextmanager
+def _shown() -> Iterator[Any]:
+    """Show progress and notices, and compute on one thread: small recurrent models are fastest so."""
+    import torch
+
+    from seqloom import progress
+    from seqloom.training.display import RichDisplay
+
+    torch.set_num_threads(1)
+    display = RichDisplay() if os.environ.get("RANK", "0") == "0" else progress.Silent()
+    with progress.showing(display):
+        yield display
+
+
+def _rooted(data: Path | None) -> None:
+    from seqloom.files import DATA_VARIABLE
+
+    if data is not None:
+        os.environ[DATA_VARIABLE] = str(data)
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option("--out", help="Where the corpus, runs and plot go.")] = Path("demo"),
+    seeds: Annotated[int, typer.Option(min=1, help="Runs of each kind.")] = 3,
+) -> None:
+    """The guided run on the built-in corpus: train, compare, tag; no download, two minutes."""
+    from seqloom.demo.guide import guide
+
+    with _shown():
+        guide(out, seeds)
+
+
+@app.command()
+def check(file: ConfigFile, settings: Settings = None, data: DataRoot = None, as_json: Json = False) -> None:
+    """Check a configuration without reading data: every mistake at once, with its line."""
+    from seqloom.config import write_yaml
+    from seqloom.experiment import check as checked
+    from seqloom.experiment import missing_files, open_config
+
+    _rooted(data)
+    source = open_config(file, settings or [])
+    table = checked(source)
+    resolved = table.model_dump(exclude_none=True)
+    _print(_dumped(resolved) if as_json else write_yaml(resolved))
+    missing = missing_files(table, source)
+    for line in missing:
+        _say(f"not there yet: {line}")
+    _say(f"{file}: no mistakes; {len(table.tasks)} tasks, {len(missing)} files missing")
+
+
+def _dumped(value: Any) -> str:
+    import json
+
+    return json.dumps(value, indent=2, ensure_ascii=False)
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON schema of configurations, for editors that complete and check while you type."""
+    from seqloom.experiment import Experiment
+    from seqloom.model.tables import discover
+
+    discover()
+    _print(_dumped(Experiment.model_json_schema()))
+
+
+@app.command("list")
+def list_kinds(
+    family: Annotated[
+        str | None, typer.Argument(metavar="[KIND]", help="readers, embedders, encoders, heads, ...")
+    ] = None,
+) -> None:
+    """List the kinds that a configuration can name, with what each does."""
+    import seqloom.experiment
+    from seqloom.config import families, kinds, unknown
+    from seqloom.errors import ConfigError
+    from seqloom.model.tables import discover
+
+    assert seqloom.experiment
+    discover()
+    if family is not None and family not in families():
+        raise ConfigError(unknown("family", family, families()))
+    for one in [family] if family else families():
+        _print(one)
+        for kind, part in kinds(one).items():
+            _print(f"  {kind:<14} {(part.__doc__ or '').splitlines()[0]}")
+
+
+@app.command()
+def train(
+    file: ConfigFile,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="The run folder [default: runs/NAME of FILE].")
+    ] = None,
+    settings: Settings = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out, or start it.")] = False,
+    seeds: Annotated[
+        int, typer.Option(min=1, help="Train so many times, with seeds from the configuration's on.")
+    ] = 1,
+    grid: Annotated[
+        list[str] | None,
+        typer.Option("--grid", metavar="KEY=V1,V2", help="Train once for each value; repeatable."),
+    ] = None,
+    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write TensorBoard events too.")] = False,
+    data: DataRoot = None,
+) -> None:
+    """Train a configuration; Ctrl-C saves, `--resume` goes on as if nothing had happened."""
+    from seqloom.experiment import open_config, run, run_many
+    from seqloom.training.stopping import Interrupted
+    from seqloom.training.tracking import TensorBoardWriter
+
+    _rooted(data)
+    out = out or Path("runs") / file.stem
+    try:
+        with _shown() as display:
+            writers = [display, TensorBoardWriter(out)] if tensorboard else [display]
+            if seeds > 1 or grid:
+                many: dict[str, Any] = {
+                    "seeds": seeds,
+                    "grid": grid or [],
+                    "resume": resume,
+                    "writers": writers,
+                }
+                _tell_many(run_many(file, out, settings=settings or [], **many))
+                return
+            _tell(run(open_config(file, settings or []), out, resume=resume, writers=writers))
+    except (Interrupted, KeyboardInterrupt):
+        _say(f"stopped; the state is saved. Go on with:\n  {' '.join(['seqloom', *sys.argv[1:]])} --resume")
+        sys.exit(130)
+
+
+def _tell(result: Any) -> None:
+    for split in ("dev", "test"):
+        for task, figures in getattr(result, split).items():
+            told = "  ".join(f"{name} {value:.2f}" for name, value in figures.items())
+            _print(f"{split:<5} {task:<16} {told}")
+    _print(f"the best model, of step {result.best_step}: {result.folder / 'best'}")
+
+
+def _tell_many(results: dict[str, list[Any]]) -> None:
+    from seqloom.experiment import summary
+
+    for point, runs in results.items():
+        told = summary(runs)
+        _print(f"{point or 'as configured'} ({told['seeds']} seeds)")
+        for split in ("dev", "test"):
+            for task, figures in told[split].items():
+                cells = "  ".join(
+                    f"{name} {one['mean']:.2f} ± {one['spread']:.2f}" for name, one in figures.items()
+                )
+                _print(f"  {split:<5} {task:<16} {cells}")
+
+
+@app.command()
+def evaluate(
+    model: ModelFolder,
+    task: TaskName = None,
+    file: Annotated[
+        Path | None, typer.Option("--file", help="The file [default: the configuration's].")
+    ] = None,
+    split: Annotated[
+        str, typer.Option(help="Which of the configuration's files: train, dev or test.")
+    ] = "test",
+    data: DataRoot = None,
+    as_json: Json = False,
+) -> None:
+    """Figures of a model, with the protocol they follow; every task that has such a file, unless one is named."""
+    from seqloom.api import Model
+    from seqloom.errors import ConfigError
+
+    _rooted(data)
+    if split not in ("train", "dev", "test"):
+        raise ConfigError(f'--split: train, dev or test, found "{split}"')
+    with _shown():
+        loaded = Model.load(model)
+        named = [task] if task or file else [name for name in loaded.tasks if loaded.has(name, split)]
+        told = [loaded.evaluate(name, file, split=split) for name in named or [None]]
+    if as_json:
+        _print(_dumped(told))
+        return
+    for one in told:
+        figures = "  ".join(f"{name} {value:.2f}" for name, value in one["figures"].items())
+        _print(f"{one['task']}  {figures}\n  {one['file']}, {one['rows']:,} rows; {one['protocol']}")
+
+
+@app.command()
+def predict(
+    model: ModelFolder,
+    input_file: Annotated[
+        Path | None, typer.Argument(metavar="[INPUT]", help="Lines of text [default: stdin].")
+    ] = None,
+    task: TaskName = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Where predictions go [default: stdout].")
+    ] = None,
+    as_data: Annotated[
+        bool, typer.Option("--as-data", help="INPUT has the form of the training files.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+) -> None:
+    """Tag, classify, answer: one input a line, or a file in the form of the training data."""
+    from seqloom.api import Model
+    from seqloom.errors import ConfigError
+
+    if as_data and input_file is None:
+        raise ConfigError("--as-data needs INPUT, a file in the form of the training data")
+    with _shown():
+        _write(Model.load(model).predict_file(task, input_file, as_data=as_data, as_json=as_json), out)
+
+
+def _write(pieces: Iterator[str], out: Path | None) -> None:
+    from seqloom.files import replacing
+
+    if out is None:
+        for piece in pieces:
+            sys.stdout.write(piece)
+        return
+    with replacing(out) as partial, partial.open("w", encoding="utf-8") as file:
+        file.writelines(pieces)
+
+
+@app.command()
+def encode(
+    model: ModelFolder,
+    input_file: Annotated[Path, typer.Argument(metavar="INPUT", help="A text file, one text a line.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The .npy file to write.")],
+    encoder: Annotated[str | None, typer.Option(help="The encoder, where there are several.")] = None,
+    pool: Annotated[str, typer.Option(help="last, mean or max.")] = "mean",
+) -> None:
+    """Write a vector for each line of a text file, as a numpy array (lines, size)."""
+    from seqloom.api import Model
+    from seqloom.config import unknown
+    from seqloom.deploy.encode import Pool
+    from seqloom.errors import ConfigError
+
+    if pool not in get_args(Pool):
+        raise ConfigError(unknown("pool", pool, get_args(Pool)))
+    with _shown():
+        shape = Model.load(model).encode_file(input_file, out, encoder=encoder, pool=cast("Pool", pool))
+    _say(f"{out}: {shape[0]:,} vectors of {shape[1]} numbers")
+
+
+@app.command()
+def report(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders, or folders of runs.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Where the plots and the page go.")] = Path("report"),
+) -> None:
+    """Draw loss and score curves, task shares and learning curves: PNG files and one HTML page."""
+    from seqloom.training.curves import draw
+
+    for path in draw(runs, out):
+        _print(str(path))

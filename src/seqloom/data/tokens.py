@@ -1,0 +1,118 @@
+"""From text to tokens, and from a token to the symbols that a vocabulary lists."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Literal
+from unicodedata import category
+
+from seqloom.config import Count
+
+Tokenizer = Literal["words", "blanks", "characters"]
+
+
+def _words(text: str) -> list[str]:
+    return _word("" if text.isascii() else _marks()).findall(text)
+
+
+@cache
+def _word(marks: str) -> re.Pattern[str]:
+    letter = rf"[\w{marks}]"
+    return re.compile(rf"{letter}+(?:['’\-.]{letter}+)*|[^\w\s]{f'[{marks}]*' if marks else ''}")
+
+
+@cache
+def _marks() -> str:
+    """Vowel signs, separate accents and joiners, which Python does not count among a word's characters."""
+    runs: list[list[int]] = []
+    for code in (one for one in range(0x300, 0x20000) if category(chr(one)).startswith("M")):
+        if not runs or runs[-1][1] != code - 1:
+            runs.append([code, code])
+        runs[-1][1] = code
+    return "\u200c\u200d" + "".join(f"{chr(first)}-{chr(last)}" for first, last in runs)
+
+
+_TOKENIZERS: Mapping[str, Callable[[str], list[str]]] = {
+    "words": _words,
+    "blanks": str.split,
+    "characters": list,
+}
+
+
+def tokenize(text: str, how: Tokenizer = "words") -> list[str]:
+    """Cut text into tokens: words with their inner marks and single symbols, runs between blanks, or characters."""
+    return _TOKENIZERS[how](text)
+
+
+ViewKind = Literal["word", "characters", "prefix", "suffix", "shape"]
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """How a token becomes what a vocabulary lists.
+
+    Args:
+        kind: the word itself, its characters (a list), its first or last `size` characters, or its shape.
+        size: the length of an affix.
+        lower: whether letters are lower-cased first.
+        zeros: whether every digit is read as 0.
+    """
+
+    kind: ViewKind
+    size: int = 0
+    lower: bool = False
+    zeros: bool = False
+
+    @property
+    def deep(self) -> bool:
+        """Whether a token has several symbols (its characters) rather than one."""
+        return self.kind == "characters"
+
+    def symbols(self, token: str) -> list[str]:
+        """The symbols of a token: one, or for characters as many as it has."""
+        token = token.lower() if self.lower else token
+        token = _DIGIT.sub("0", token) if self.zeros else token
+        return list(token) if self.deep else [self._symbol(token)]
+
+    def _symbol(self, token: str) -> str:
+        match self.kind:
+            case "prefix":
+                return token[: self.size]
+            case "suffix":
+                return token[-self.size :]
+            case "shape":
+                return shape(token)
+        return token
+
+
+_DIGIT = re.compile(r"\d")
+
+
+def shape(token: str) -> str:
+    """A token's outline, runs of one class cut to two: `Twente` → `Xxx`, `F.C.` → `X.X.`, `1998` → `dd`."""
+    outline = "".join(_class(character) for character in token)
+    return re.sub(r"(.)\1{2,}", r"\1\1", outline)
+
+
+def _class(character: str) -> str:
+    if character.isupper():
+        return "X"
+    if character.isalpha():
+        return "x"
+    return "d" if character.isdigit() else character
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """One way of reading a text: the vocabulary it is looked up in, and the view of a token that it lists.
+
+    Args:
+        vocabulary: the vocabulary's name, such as `words`.
+        view: how a token becomes symbols.
+        minimum: how often a symbol must occur in training to be listed.
+    """
+
+    vocabulary: str
+    view: View
+    minimum: Count = 1

@@ -1,0 +1,91 @@
+"""Vocabularies: frozen lists of symbols, one text file each; fitted on training data or taken from a model."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from seqloom.errors import ModelError
+from seqloom.files import write_text
+
+PADDING, UNKNOWN = "<pad>", "<unk>"
+SPECIALS = (PADDING, UNKNOWN)
+
+
+class Vocabulary:
+    """A frozen list of distinct symbols.
+
+    A text's vocabulary begins with `<pad>` (0) and `<unk>` (1), so any symbol has an id; a label vocabulary has
+    neither, and an unlisted label has none.
+    """
+
+    def __init__(self, symbols: Iterable[str]) -> None:
+        self.symbols = tuple(symbols)
+        self._ids = {symbol: number for number, symbol in enumerate(self.symbols)}
+        if len(self._ids) != len(self.symbols):
+            twice = next(one for one, count in Counter(self.symbols).items() if count > 1)
+            raise ModelError(f'the vocabulary lists "{twice}" twice')
+        self.unknown = self._ids.get(UNKNOWN)
+
+    @classmethod
+    def fit(cls, counts: Mapping[str, int], *, minimum: int = 1, text: bool = True) -> "Vocabulary":
+        """List the symbols seen at least `minimum` times, the most frequent first, ties in code-point order."""
+        kept = [symbol for symbol, count in counts.items() if count >= minimum and symbol not in SPECIALS]
+        kept.sort(key=lambda symbol: (-counts[symbol], symbol))
+        return cls((*SPECIALS, *kept) if text else kept)
+
+    def __len__(self) -> int:
+        return len(self.symbols)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.symbols)
+
+    def __getitem__(self, number: int) -> str:
+        return self.symbols[number]
+
+    def __contains__(self, symbol: object) -> bool:
+        return symbol in self._ids
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Vocabulary) and self.symbols == other.symbols
+
+    def __hash__(self) -> int:
+        return hash(self.symbols)
+
+    def __repr__(self) -> str:
+        return f"Vocabulary({len(self)} symbols)"
+
+    def id(self, symbol: str) -> int:
+        """The number of a symbol; that of `<unk>` if it is unlisted, or -1 where there is no `<unk>`."""
+        found = self._ids.get(symbol, self.unknown)
+        return -1 if found is None else found
+
+    def save(self, path: str | Path) -> None:
+        """Write one symbol a line; a line end or backslash inside a symbol is escaped."""
+        write_text(path, "".join(f"{_escape(symbol)}\n" for symbol in self.symbols))
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Vocabulary":
+        """Read what `save` wrote; raises ModelError if the file is missing or not UTF-8."""
+        try:
+            text = Path(path).read_bytes().decode("utf-8")
+        except (OSError, UnicodeDecodeError) as fault:
+            raise ModelError(
+                f"the vocabulary cannot be read ({fault}); restore the model folder", path
+            ) from None
+        return cls(_unescape(line) for line in text.split("\n")[:-1])
+
+
+def _escape(symbol: str) -> str:
+    return symbol.replace("\\", "\\\\").replace("\n", "\\n")
+
+
+def _unescape(line: str) -> str:
+    return _ESCAPED.sub(lambda found: "\n" if found[1] == "n" else found[1], line) if "\\" in line else line
+
+
+_ESCAPED = re.compile(r"\\(.)")
+
+
+Vocabularies = Mapping[str, Vocabulary]
+"""Vocabularies by name."""

@@ -1,0 +1,1 @@
+"""Use of a trained model: encoding, export; knows nothing of training."""

@@ -1,0 +1,38 @@
+"""Embedders: the first half of step 5, from ids to vectors. One file, one kind."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field
+from torch import Tensor, nn
+
+from seqloom.config import Part
+from seqloom.data.batch import Text
+from seqloom.data.tokens import Index
+
+VocabularyName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$")]
+
+
+class Embedder(nn.Module, Part):
+    """Vectors for the tokens of a text.
+
+    A kind is built as `Kind(config, vocabularies=..., **parts)`, where `parts` are what the reference fields of its
+    table name, built: `of=[...]` for `of: [glove, chars]`.
+    """
+
+    family: ClassVar[str] = "embedders"
+    size: int
+    """Numbers in each token's vector."""
+
+    @classmethod
+    def indexes(cls, config: Any) -> tuple[Index, ...]:
+        """How texts must be looked up for this table alone (not for the embedders it refers to)."""
+        return ()
+
+    def forward(self, text: Text) -> Tensor:
+        """(batch, time, size)."""
+        raise TypeError(f"{type(self).__name__} does not embed")
+
+    def vectors(self) -> "Sequence[Embedder]":
+        """The embedders that this one is made of, itself if of none."""
+        return [self]

@@ -1,0 +1,90 @@
+"""LSTM and GRU encoders."""
+
+from typing import Any, Literal
+
+from torch import Tensor, nn
+
+from seqloom.config import Count, Share, Table
+from seqloom.data.batch import Encoded
+from seqloom.encoders import Encoder, Input
+from seqloom.nn.dropout import LockedDropout
+from seqloom.nn.recurrent import Recurrent
+
+
+class RecurrentTable(Table):
+    """What the kinds share.
+
+    `hidden`: numbers a direction; `dropout`: on the vectors that come in, between layers and on the states that go
+    out, unless one of these is set apart; `locked`: with one mask all along a text.
+    """
+
+    input: Input | None = None
+    hidden: Count
+    layers: Count = 1
+    bidirectional: bool = False
+    dropout: Share = 0.0
+    input_dropout: Share | None = None
+    output_dropout: Share | None = None
+    locked: bool = False
+    layer_norm: bool = False
+    residual: bool = False
+    initial: Literal["default", "orthogonal"] = "default"
+
+
+class RecurrentEncoder(Encoder, Recurrent):
+    """A stack of recurrent layers, `layer0` and so on among its parameters; `cell` is what the kinds differ in."""
+
+    cell: Literal["lstm", "gru"]
+
+    def __init__(self, config: Any, *, size: int) -> None:
+        Recurrent.__init__(
+            self,
+            self.cell,
+            size,
+            config.hidden,
+            layers=config.layers,
+            bidirectional=config.bidirectional,
+            dropout=config.dropout,
+            output_dropout=_either(config.output_dropout, config.dropout),
+            locked=config.locked,
+            layer_norm=config.layer_norm,
+            residual=config.residual,
+            initial=config.initial,
+            forget_bias=getattr(config, "forget_bias", None),
+        )
+        rate = _either(config.input_dropout, config.dropout)
+        self.before = LockedDropout(rate) if config.locked else nn.Dropout(rate)
+        self.size = self.out
+        self.causal = not config.bidirectional
+
+    def forward(self, x: Tensor, lengths: Tensor, state: Any = None) -> Encoded:  # type: ignore[override]
+        """Encode x (batch, time, size of a vector)."""
+        out = Recurrent.forward(self, self.before(x), lengths, state)
+        return Encoded(out.states, out.layers, out.raw, out.final, lengths, out.state)
+
+
+def _either(own: float | None, common: float) -> float:
+    return common if own is None else own
+
+
+class LSTM(RecurrentEncoder):
+    """Long short-term memory (Hochreiter & Schmidhuber 1997; forget gates: Gers et al. 2000)."""
+
+    cell = "lstm"
+
+    class Config(RecurrentTable):
+        """See RecurrentTable; `forget_bias`: what the forget gate's biases start with, taken together."""
+
+        type: Literal["lstm"] = "lstm"
+        forget_bias: float | None = None
+
+
+class GRU(RecurrentEncoder):
+    """Gated recurrent units (Cho et al. 2014)."""
+
+    cell = "gru"
+
+    class Config(RecurrentTable):
+        """See RecurrentTable."""
+
+        type: Literal["gru"] = "gru"

@@ -1,0 +1,1 @@
+"""Evaluation: figures of a model on a split, and the transfer suite."""

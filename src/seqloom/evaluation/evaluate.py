@@ -1,0 +1,78 @@
+"""Predictions and figures of a network on some columns."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+
+from seqloom.data.batch import Batch, Output
+from seqloom.data.schedule import in_order
+from seqloom.model.network import Network
+from seqloom.model.task import Batcher
+from seqloom.progress import track
+
+ROWS = 64
+"""Rows a batch when nothing is learnt."""
+
+
+def outputs(
+    network: Network, batcher: Batcher, *, device: torch.device, rows: int = ROWS, what: str = ""
+) -> Iterator[tuple[np.ndarray, Batch, Output]]:
+    """Run every row of the batcher's split once, longest first; yields the rows' places, their batch and output.
+
+    Args:
+        network: put into evaluation mode, and back after.
+        batcher: whose rows.
+        device: where to run.
+        rows: rows a batch.
+        what: the words of a progress bar, if one is wanted.
+    """
+    groups = in_order(batcher.lengths(), rows)
+    numbers = batcher.columns.numbers
+    learning = network.training
+    network.eval()
+    try:
+        with torch.inference_mode():
+            for places in track(groups, what) if what else groups:
+                batch = batcher.batch(numbers[places]).to(device)
+                yield places, batch, network(batch)
+    finally:
+        network.train(learning)
+
+
+def predict(
+    network: Network, batcher: Batcher, *, device: torch.device | None = None, rows: int = ROWS, what: str = ""
+) -> list[Any]:
+    """One prediction for each row of the batcher's split, in its order."""
+    return collect(network, batcher, batcher.task.name, "decode", device=device, rows=rows, what=what)
+
+
+def collect(
+    network: Network,
+    batcher: Batcher,
+    task: str,
+    method: str,
+    *,
+    device: torch.device | None = None,
+    rows: int = ROWS,
+    what: str = "",
+) -> list[Any]:
+    """What a method of the task's head, such as `decode`, says of each row, in the split's order."""
+    asked: Callable[[Output, Batch], list[Any]] = getattr(network.head(task), method)
+    found: list[Any] = [None] * len(batcher.columns)
+    for places, batch, output in outputs(
+        network, batcher, device=device or torch.device("cpu"), rows=rows, what=what
+    ):
+        for place, one in zip(places.tolist(), asked(output, batch), strict=True):
+            found[place] = one
+    return found
+
+
+def evaluate(
+    network: Network, batcher: Batcher, *, device: torch.device | None = None, rows: int = ROWS, what: str = ""
+) -> dict[str, float]:
+    """The figures of the task on the batcher's split; rates in percent."""
+    predicted = predict(network, batcher, device=device, rows=rows, what=what)
+    gold = [batcher.gold(row) for row in batcher.columns.numbers.tolist()]
+    return network.head(batcher.task.name).score(predicted, gold)

@@ -1,0 +1,76 @@
+"""Many runs: one a seed, one a point of a grid, and the mean and spread of their figures."""
+
+import statistics
+from collections.abc import Sequence
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from seqloom.config import override
+from seqloom.errors import ConfigError
+from seqloom.experiment.run import Result, run
+from seqloom.experiment.table import check, open_config
+from seqloom.files import write_json
+from seqloom.training.report import Writer
+
+SUMMARY = "summary.json"
+
+
+def points(grid: Sequence[str]) -> list[list[str]]:
+    """The settings of every point of a grid given as `key=value,value` for each of its axes."""
+    axes = []
+    for axis in grid:
+        key, equals, values = axis.partition("=")
+        if not equals or not values:
+            raise ConfigError(
+                f'--grid {axis}: should read key.path=value,value, such as "training.batch=16,32"'
+            )
+        axes.append([f"{key}={value}" for value in values.split(",")])
+    return [list(point) for point in product(*axes)]
+
+
+def run_many(
+    path: str | Path,
+    out: str | Path,
+    *,
+    settings: Sequence[str] = (),
+    seeds: int = 1,
+    grid: Sequence[str] = (),
+    resume: bool = False,
+    writers: Sequence[Writer] = (),
+) -> dict[str, list[Result]]:
+    """Run every point of a grid with every seed, each in a folder of its own; results by point.
+
+    Seeds are the configuration's and those that follow it. `summary.json` holds the mean and the spread (sample
+    standard deviation) of every figure at every point.
+    """
+    found: dict[str, list[Result]] = {}
+    todo = [(point, seed) for point in points(grid) for seed in range(seeds)]
+    for point, _ in todo:
+        check(open_config(path, [*settings, *point]))
+    for point, number in todo:
+        source = open_config(path, [*settings, *point])
+        seed = int(source.values.get("seed", 1)) + number
+        override(source, [f"seed={seed}"])
+        name = ",".join(point)
+        folder = Path(out) / name.replace("/", "-") / (f"seed-{seed}" if seeds > 1 else "")
+        found.setdefault(name, []).append(run(source, folder, resume=resume, writers=writers))
+    write_json(Path(out) / SUMMARY, {name: summary(results) for name, results in found.items()})
+    return found
+
+
+def summary(results: Sequence[Result]) -> dict[str, Any]:
+    """Mean and spread of each figure over some results, by split, task and name."""
+    told: dict[str, Any] = {"seeds": len(results)}
+    for split in ("dev", "test"):
+        first = getattr(results[0], split)
+        told[split] = {
+            task: {name: _spread([getattr(one, split)[task][name] for one in results]) for name in figures}
+            for task, figures in first.items()
+        }
+    return told
+
+
+def _spread(values: Sequence[float]) -> dict[str, float]:
+    spread = statistics.stdev(values) if len(values) > 1 else 0.0
+    return {"mean": statistics.fmean(values), "spread": spread}

@@ -1,0 +1,218 @@
+"""One run: from a checked configuration to a trained model in a run folder, with its figures."""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from seqloom.config import Source
+from seqloom.data.columns import Columns
+from seqloom.data.schedule import Groups
+from seqloom.errors import ConfigError
+from seqloom.evaluation.evaluate import evaluate
+from seqloom.experiment.table import Experiment, check, missing_files
+from seqloom.files import recover_folder, write_json
+from seqloom.model.build import build
+from seqloom.model.folder import CONFIG, Assembly, load
+from seqloom.model.plan import Plan, lay_out
+from seqloom.model.task import Batcher, Task, bind, fit, tell_unseen
+from seqloom.training import checkpoint
+from seqloom.training.distributed import Ranks, ranks
+from seqloom.training.keeping import BEST, LAST
+from seqloom.training.report import EVENTS, Report, Writer
+from seqloom.training.trainer import Course, Trainer
+
+RESULT = "result.json"
+FREE = ("steps", "epochs", "patience", "evaluate_every", "save_every", "device", "threads")
+"""Keys of `training` that may change when a run is resumed."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run came to.
+
+    Args:
+        folder: the run folder.
+        step: the last step.
+        best_step: the step of the best model.
+        dev: its figures on dev, by task and name.
+        test: its figures on test.
+    """
+
+    folder: Path
+    step: int
+    best_step: int
+    dev: Mapping[str, Mapping[str, float]]
+    test: Mapping[str, Mapping[str, float]]
+
+
+def run(source: Source, out: str | Path, *, resume: bool = False, writers: Sequence[Writer] = ()) -> Result:
+    """Train what a source describes into the run folder `out`, and evaluate the best model on the test files.
+
+    Args:
+        source: the configuration.
+        out: the run folder, made if need be.
+        resume: go on with the run in `out`, if there is one.
+        writers: what follows the run's events besides its own file.
+
+    Raises:
+        ConfigError: mistakes in the configuration, missing files, or a folder that holds a run already.
+        DataError: a data file that cannot be read.
+        TrainingError: training cannot go on.
+        Interrupted: asked to stop; the state is saved.
+    """
+    table, out = check(source), Path(out)
+    if missing := missing_files(table, source):
+        raise ConfigError("these files are missing:\n" + "\n".join(missing))
+    with _threads(table.training.threads), ranks(choose_device(table.training.device)) as mine:
+        resumed = _opened(out, resume, mine)
+        trainer = _prepare(table, out, resumed, writers, mine)
+        with trainer.report:
+            trainer.fit()
+        mine.wait()
+        return _finish(trainer, out)
+
+
+def _opened(out: Path, resume: bool, mine: Ranks) -> bool:
+    """Whether there is a run in `out` to go on with; a run that is not to be resumed is refused."""
+    if mine.leads:
+        recover_folder(out / LAST)
+    mine.wait()
+    if not resume and ((out / EVENTS).exists() or (out / LAST).exists()):
+        raise ConfigError(f"{out} holds a run; go on with it by --resume, or name another folder with --out")
+    resumed = resume and (out / LAST / CONFIG).is_file()
+    mine.wait()
+    return resumed
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    """Compute on so many threads, 0 standing for all; small recurrent models are fastest on one."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count or os.cpu_count() or 1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def choose_device(name: str) -> torch.device:
+    """The device of that name, `auto` being the GPU where there is one; a ConfigError where it is not there."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        torch.zeros(1, device=name)
+    except (RuntimeError, AssertionError) as fault:
+        raise ConfigError(f'training.device: "{name}" cannot be used here ({fault}); try cpu') from None
+    return torch.device(name)
+
+
+def _prepare(table: Experiment, out: Path, resumed: bool, writers: Sequence[Writer], mine: Ranks) -> Trainer:
+    out.mkdir(parents=True, exist_ok=True)
+    settings = table.model_dump(exclude_none=True)
+    plan = lay_out(table)
+    tasks = bind(table, plan)
+    with mine.in_turn():
+        training = {name: _read(task, "train") for name, task in tasks.items()}
+    tensors, counters = checkpoint.load(out / LAST) if resumed else ({}, {})
+    if resumed:
+        model = load(out / LAST)
+        _same(model.settings, settings, out)
+        model.settings = settings
+    else:
+        model = _new(table, settings, plan, tasks, training)
+    report = Report(out, writers, at=counters.get("events")) if mine.leads else Report(None)
+    trainer = Trainer(
+        model,
+        _courses(table, model, training),
+        table.training,
+        seed=table.seed,
+        ranks=mine,
+        report=report,
+        run=out,
+        data={name: columns.digest for name, columns in training.items()},
+    )
+    if resumed:
+        trainer.at = trainer.keeper.restore(tensors, counters)
+    sizes = {name: _sizes(tasks[name], columns) for name, columns in training.items()}
+    report.start(trainer.steps, sizes, trainer.at.step)
+    return trainer
+
+
+def _read(task: Task, split: str) -> Columns:
+    columns = task.read(split)
+    assert columns is not None
+    return columns
+
+
+def _sizes(task: Task, columns: Columns) -> dict[str, int]:
+    return {"sentences": len(columns), "tokens": int(columns.lengths(task.texts).sum())}
+
+
+def _new(
+    table: Experiment,
+    settings: dict[str, Any],
+    plan: Plan,
+    tasks: dict[str, Task],
+    training: Mapping[str, Columns],
+) -> Assembly:
+    vocabularies = fit(tasks, training)
+    network = build(plan, tasks, vocabularies, stores={}, seed=table.seed)
+    return Assembly(settings, plan, tasks, vocabularies, network, {})
+
+
+def _courses(table: Experiment, model: Assembly, training: Mapping[str, Columns]) -> dict[str, Course]:
+    courses = {}
+    for name, task in model.tasks.items():
+        train = Batcher(task, training[name], model.vocabularies)
+        dev = task.read("dev")
+        if dev is not None:
+            tell_unseen(task, dev, model.vocabularies, "dev")
+        groups = Groups(train.lengths(), table.training.batch, table.seed)
+        watched = Batcher(task, dev, model.vocabularies, gold=False) if dev is not None else None
+        courses[name] = Course(train, groups, watched, table.training.batch)
+    return courses
+
+
+def _same(saved: Mapping[str, Any], given: Mapping[str, Any], out: Path) -> None:
+    """A resumed run must be the run it was; only how long and where it runs may change."""
+    changed = [key for key in _differences(saved, given) if key not in {f"training.{free}" for free in FREE}]
+    if changed:
+        what = f"the configuration is not that of the run in {out}: {', '.join(changed[:8])} changed"
+        raise ConfigError(f"{what}; put it back, or train into another folder with --out")
+
+
+def _differences(left: Any, right: Any, path: str = "") -> Iterator[str]:
+    if isinstance(left, Mapping) and isinstance(right, Mapping):
+        for key in sorted({*map(str, left), *map(str, right)}):
+            inside = f"{path}.{key}" if path else key
+            yield from _differences(_get(left, key), _get(right, key), inside)
+    elif left != right:
+        yield path
+
+
+def _get(table: Mapping[Any, Any], key: str) -> Any:
+    return next((value for known, value in table.items() if str(known) == key), None)
+
+
+def _finish(trainer: Trainer, out: Path) -> Result:
+    model, at = load(out / BEST), trainer.at
+    test: dict[str, dict[str, float]] = {}
+    for name, task in model.tasks.items():
+        if (columns := task.read("test")) is not None:
+            tell_unseen(task, columns, model.vocabularies, "test")
+            batcher = Batcher(task, columns, model.vocabularies, gold=False)
+            test[name] = evaluate(model.network, batcher, what=f"testing {name}")
+    result = Result(out, at.step, at.best_step, at.best_figures, test)
+    if not trainer.ranks.leads:
+        return result
+    if test:
+        trainer.report.evaluate(at.step, test, best=True, split="test")
+        write_json(out / BEST / "metrics.json", {**model.figures, "test": test})
+    values = {"step": at.step, "best_step": at.best_step, "best": result.dev, "test": result.test}
+    write_json(out / RESULT, values)
+    return result

@@ -1,0 +1,88 @@
+"""The root table of a configuration, and its check without any data."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from seqloom.config import Natural, Source, data_paths, override, read, unknown
+from seqloom.files import locate
+from seqloom.model.plan import lay_out
+from seqloom.model.tables import ModelTable, Names, check_columns, check_groups, discover
+from seqloom.model.task import bind
+from seqloom.training.table import TrainingTable
+
+
+class Experiment(ModelTable):
+    """A whole configuration: a model, its training, and the seed that all randomness comes from."""
+
+    seed: Natural = 1
+    training: TrainingTable
+
+
+def check(source: Source) -> Experiment:
+    """The table of a source, checked without reading any data.
+
+    Raises:
+        ConfigError: every mistake at once, with file:line and the nearest valid word.
+    """
+    discover()
+    table = Experiment.check(source)
+    Names(source).check()
+    if table is not None:
+        check_columns(table, source)
+        check_groups(table, source)
+        _check_training(table, source)
+    source.done()
+    assert table is not None
+    return table
+
+
+def open_config(path: str | Path, settings: Sequence[str] = ()) -> Source:
+    """Read a configuration file and apply `key.path=value` settings."""
+    source = read(path)
+    override(source, settings)
+    return source
+
+
+def _check_training(table: Experiment, source: Source) -> None:
+    training = table.training
+    for name in training.per_task:
+        if name not in table.tasks:
+            source.fault(("training", "per_task", name), unknown("task", name, table.tasks))
+    for name in getattr(training.sampling, "weights", {}):
+        if name not in table.tasks:
+            source.fault(("training", "sampling", "weights", name), unknown("task", name, table.tasks))
+    if training.watch is not None:
+        _check_watch(table, source, training.watch)
+    for name, task in table.tasks.items():
+        if getattr(task.reader, "train", None) is None:
+            source.fault(("tasks", name, "reader"), 'needs the key "train"')
+
+
+def _check_watch(table: Experiment, source: Source, watch: str) -> None:
+    place = ("training", "watch")
+    name, _, figure = watch.partition(".")
+    if name not in table.tasks:
+        source.fault(place, unknown("task", name, table.tasks))
+        return
+    task = bind(table, lay_out(table))[name]
+    if figure and figure not in task.figures:
+        source.fault(place, unknown("figure", figure, task.figures))
+    if getattr(task.table.reader, "dev", None) is None:
+        source.fault(place, f"{name} has no dev file to watch; give its reader one, or leave watch out")
+
+
+def missing_files(table: ModelTable, source: Source) -> list[str]:
+    """The files that a table names and that are not there, each with its place in the configuration."""
+    missing = []
+    for name, task in table.tasks.items():
+        for key, path in data_paths(task.reader):
+            if not locate(path).exists():
+                missing.append(
+                    f"{source.where(('tasks', name, 'reader', key))}  tasks.{name}.reader.{key}  {locate(path)}"
+                )
+    for name, store in table.vectors.items():
+        if not locate(store.path).exists():
+            missing.append(
+                f"{source.where(('vectors', name, 'path'))}  vectors.{name}.path  {locate(store.path)}"
+            )
+    return missing

@@ -1,0 +1,66 @@
+"""The network: every part once, under its name, and the route of each task through them."""
+
+from collections.abc import Mapping
+
+from torch import nn
+
+from seqloom.data.batch import Batch, Encoded, Output
+from seqloom.embedders import Embedder
+from seqloom.encoders import Encoder
+from seqloom.heads import Head
+
+
+class Named(nn.Module):
+    """Modules by name; unlike nn.ModuleDict it takes any name, `train` and `type` too."""
+
+    def __init__(self, parts: Mapping[str, nn.Module]) -> None:
+        super().__init__()
+        self._modules.update(parts)
+
+    def __getitem__(self, name: str) -> nn.Module:
+        found = self._modules[name]
+        assert found is not None
+        return found
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._modules
+
+
+class Network(nn.Module):
+    """Embedder → encoder → head, for each task by its route.
+
+    Parameter names are the configuration's: `encoders.shared.layer0.weight_hh`, `heads.ner.scorer.weight`.
+    """
+
+    def __init__(
+        self,
+        embedders: Mapping[str, Embedder],
+        encoders: Mapping[str, Encoder],
+        heads: Mapping[str, Head],
+        shared: Mapping[str, nn.Module],
+        routes: Mapping[str, tuple[str, str]],
+    ) -> None:
+        super().__init__()
+        self.embedders, self.encoders, self.heads = Named(embedders), Named(encoders), Named(heads)
+        self.shared = Named(shared)
+        self.routes = dict(routes)
+
+    def head(self, task: str) -> Head:
+        """A task's head."""
+        found = self.heads[task]
+        assert isinstance(found, Head)
+        return found
+
+    def encode(self, batch: Batch, column: str, state: object = None) -> Encoded:
+        """One text column of a batch, embedded and encoded by the task's route."""
+        embedder, encoder = self.routes[batch.task]
+        text = batch.text(column)
+        encoded: Encoded = self.encoders[encoder](self.embedders[embedder](text), text.lengths, state)
+        return encoded
+
+    def forward(self, batch: Batch, state: object = None) -> Output:
+        """Loss, count and scores of a batch; `state` is what a stream's last window carried over."""
+        head = self.head(batch.task)
+        encoded = {column: self.encode(batch, column, state) for column in head.encodes}
+        output: Output = head(batch, **encoded)
+        return output

@@ -1,0 +1,222 @@
+"""Tasks: a reader, a head's fields, and the way between them; reading their splits and fitting vocabularies."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from seqloom.config import kinds
+from seqloom.data import columns as store
+from seqloom.data.batch import Batch
+from seqloom.data.columns import Columns
+from seqloom.data.fields import Counted, Field, TextField
+from seqloom.data.schedule import nested
+from seqloom.data.tokens import Index
+from seqloom.data.vocabulary import Vocabularies, Vocabulary
+from seqloom.errors import DataError
+from seqloom.files import locate, sha256
+from seqloom.heads import Head
+from seqloom.model.plan import Plan, same_vocabulary
+from seqloom.model.tables import ModelTable, TaskTable
+from seqloom.progress import notice, track
+from seqloom.readers import Example, First, Reader
+
+SPLITS = ("train", "dev", "test")
+
+
+@dataclass(frozen=True)
+class Task:
+    """One task, frozen: what it reads and how.
+
+    Args:
+        name: its name in the configuration.
+        table: its table.
+        reader: built from the table.
+        head: the class of its head.
+        fields: by column; texts know the indexes that the task's embedder needs.
+    """
+
+    name: str
+    table: TaskTable
+    reader: Reader
+    head: type[Head]
+    fields: Mapping[str, Field]
+
+    @property
+    def texts(self) -> list[str]:
+        """The columns that hold texts."""
+        return [name for name, field in self.fields.items() if field.text]
+
+    @property
+    def group(self) -> str | None:
+        """The `share` group of its head, if it has one."""
+        return getattr(self.table.head, "share", None)
+
+    @property
+    def labels(self) -> str:
+        """What stands before the names of its label vocabularies: its own name, or `shared.GROUP`."""
+        return f"shared.{self.group}" if self.group else self.name
+
+    @property
+    def figures(self) -> tuple[str, ...]:
+        """The names of its figures, the watched one first."""
+        return self.head.figures(self.table.head)
+
+    def vocabularies(self, everything: Vocabularies) -> dict[str, Vocabulary]:
+        """The vocabularies by the names that its fields and its head know them by."""
+        mark = f"{self.labels}."
+        own = {name.removeprefix(mark): one for name, one in everything.items() if name.startswith(mark)}
+        return {**{name: one for name, one in everything.items() if "." not in name}, **own}
+
+    def read(self, split: str) -> Columns | None:
+        """The columns of a split, cut to the sample asked for, or None where the task has no such file."""
+        path = getattr(self.table.reader, split)
+        if path is None:
+            return None
+        columns = self.columns(path)
+        config: Any = self.table.reader
+        whole = split != "train" or config.sample == "all"
+        return columns if whole else columns.select(self._sample(len(columns)))
+
+    def columns(self, path: str) -> Columns:
+        """The columns of a file, from the cache where it was read before.
+
+        Raises:
+            DataError: the file is missing or broken, holds nothing, or lacks a column.
+        """
+        where = str(locate(path))
+        config: Any = self.table.reader
+        if not locate(path).is_file():
+            next(iter(self.reader.read(path)), None)
+        stored = {name: _plain(field) for name, field in self.fields.items()}
+        key: dict[str, Any] = {
+            "file": sha256(path),
+            "reader": [config.type, config.content()],
+            "texts": sorted(self.reader.texts),
+            "suffixes": locate(path).suffixes,  # a reader may go by them
+        }
+        key["fields"] = {name: repr(field) for name, field in stored.items()}
+        key["longest"] = config.longest
+
+        def make(folder: Any) -> Columns:
+            examples = track(self.reader.read(path), f"reading {where}")
+            return store.build(examples, stored, path=where, longest=config.longest, folder=folder)
+
+        columns = store.cached(key, stored, make, where)
+        if not len(columns):
+            raise DataError(
+                "holds no examples; an empty file, or not in the form that the reader expects", where
+            )
+        if lacking := [name for name in self.fields if name not in columns]:
+            raise DataError(f"has no column {' and no '.join(lacking)}, which task {self.name} reads", where)
+        return columns
+
+    def from_examples(self, examples: Iterable[Example]) -> Columns:
+        """The columns of examples in memory; gold columns may be left out."""
+        return store.build(examples, self.fields, longest=None)
+
+    def _sample(self, rows: int) -> np.ndarray:
+        config: Any = self.table.reader
+        if isinstance(config.sample, First):
+            return np.arange(min(rows, config.sample.first))
+        return nested(rows, config.sample, config.sample_seed)
+
+
+def _plain(field: Field) -> Field:
+    """A field as it is stored: what a text is looked up in does not matter there."""
+    return field.reading(()) if isinstance(field, TextField) else field
+
+
+def bind(table: ModelTable, plan: Plan) -> dict[str, Task]:
+    """The tasks of a model."""
+    tasks = {}
+    for name, one in table.tasks.items():
+        head = kinds("heads")[getattr(one.head, "type", "")]
+        reader = kinds("readers")[getattr(one.reader, "type", "")]
+        assert issubclass(head, Head)
+        assert issubclass(reader, Reader)
+        indexes = plan.indexes(plan.routes[name][0]) if plan.routes[name][0] else ()
+        fields = {key: _reading(field, indexes) for key, field in head.fields(one.head).items()}
+        texts = frozenset(key for key, field in fields.items() if field.text)
+        tasks[name] = Task(name, one, reader(one.reader, texts), head, fields)
+    return tasks
+
+
+def _reading(field: Field, indexes: Sequence[Index]) -> Field:
+    return field.reading(indexes) if isinstance(field, TextField) else field
+
+
+def fit(tasks: Mapping[str, Task], training: Mapping[str, Columns]) -> dict[str, Vocabulary]:
+    """The vocabularies of all tasks from their training columns: texts' shared by name, labels' private to a task.
+
+    Raises:
+        ConfigError: two embedders read one vocabulary in different ways.
+    """
+    indexes: dict[str, Index] = {}
+    counted: dict[str, Counted] = {}
+    for name, task in tasks.items():
+        for key, field in task.fields.items():
+            if isinstance(field, TextField):
+                for index in field.indexes:
+                    same_vocabulary(indexes, index)
+            for vocabulary, one in field.counted(training[name][key]).items():
+                place = vocabulary if one.text else f"{task.labels}.{vocabulary}"
+                _merge(counted, place, one)
+    return {
+        name: Vocabulary.fit(one.counts, minimum=one.minimum, text=one.text)
+        for name, one in sorted(counted.items())
+    }
+
+
+def _merge(counted: dict[str, Counted], place: str, new: Counted) -> None:
+    known = counted.setdefault(place, Counted({}, new.minimum, new.text))
+    for symbol, count in new.counts.items():
+        known.counts[symbol] = known.counts.get(symbol, 0) + count
+
+
+class Batcher:
+    """Makes batches of some columns of a task: ids are looked up in tables made once for the columns."""
+
+    def __init__(self, task: Task, columns: Columns, vocabularies: Vocabularies, *, gold: bool = True) -> None:
+        self.task, self.columns = task, columns
+        known = task.vocabularies(vocabularies)
+        self.fields = {
+            name: field for name, field in task.fields.items() if name in columns and (gold or field.text)
+        }
+        self.tables = {name: field.tables(columns[name], known) for name, field in self.fields.items()}
+
+    def batch(self, rows: np.ndarray) -> Batch:
+        """The batch of some rows, by their numbers in the columns."""
+        made = {
+            name: one.collate(self.columns[name], self.tables[name], rows) for name, one in self.fields.items()
+        }
+        return Batch(self.task.name, made, rows.tolist())
+
+    def gold(self, row: int) -> Any:
+        """A row's gold value as the head's `score` wants it."""
+        stored = {
+            name: self.columns[name].row(row) for name in self.task.fields if not self.task.fields[name].text
+        }
+        return self.task.head.gold(stored)
+
+    def lengths(self) -> np.ndarray:
+        """(rows of the split,) the longest of each row's texts."""
+        return self.columns.lengths(self.task.texts)
+
+
+def tell_unseen(task: Task, columns: Columns, vocabularies: Vocabularies, split: str) -> None:
+    """Notice labels that a split has and training never showed: they cannot be predicted and count as wrong."""
+    known = task.vocabularies(vocabularies)
+    for name, field in task.fields.items():
+        vocabulary = known.get(getattr(field, "vocabulary", ""))
+        if vocabulary is None or field.text or name not in columns:
+            continue
+        for label in (form for form in columns[name].counts() if form not in vocabulary):
+            where = _first(columns, name, label)
+            notice(f'{where}: the label "{label}" stands in {split} but never in training; it counts as wrong')
+
+
+def _first(columns: Columns, name: str, label: str) -> str:
+    rows: Iterator[int] = (row for row in columns.numbers.tolist() if label in columns[name].row(row))
+    return columns.where(next(rows))

@@ -1,0 +1,64 @@
+"""Readers: step 1 of the way of the data, from a file to examples. One file, one kind."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from seqloom.config import Count, FilePath, Natural, Part, Table
+
+Example = dict[str, Any]
+"""A plain dict: token lists, strings and numbers by column, and `line`, the file line that it began at."""
+
+
+Fraction = Annotated[float, Field(gt=0, lt=1)]
+"""A part of the rows: above 0, below 1."""
+
+
+class First(Table):
+    """The first rows of the file."""
+
+    first: Count
+
+
+class ReaderTable(Table):
+    """What every reader has: the three files, how much of the training file to use, and a limit on length."""
+
+    train: FilePath | None = None
+    dev: FilePath | None = None
+    test: FilePath | None = None
+    sample: Annotated[Count | Fraction | First | Literal["all"], Field(union_mode="left_to_right")] = "all"
+    sample_seed: Natural = 0
+    longest: Count = 1000
+
+    def content(self) -> dict[str, Any]:
+        """The keys that decide what a file's rows hold: all but the files themselves and the choice of rows."""
+        return self.model_dump(exclude={"train", "dev", "test", "sample", "sample_seed", "longest"})
+
+
+class Reader(Part, ABC):
+    """Reads one kind of file.
+
+    Args:
+        config: its table.
+        texts: the columns that the task's head takes as texts; they must come as lists of tokens.
+    """
+
+    family: ClassVar[str] = "readers"
+
+    def __init__(self, config: Any, texts: frozenset[str]) -> None:
+        self.config, self.texts = config, texts
+
+    @classmethod
+    @abstractmethod
+    def gives(cls, config: Any) -> frozenset[str] | None:
+        """The columns of its examples, or None where only the file can tell."""
+
+    @abstractmethod
+    def read(self, path: str) -> Iterator[Example]:
+        """The examples of a file; a DataError names file and line of what is wrong."""
+
+    @abstractmethod
+    def parse(self, text: str) -> Example:
+        """One line of raw text as an example without gold columns, for prediction."""

@@ -1,0 +1,293 @@
+"""Optimisers, rate schedules and averaged weights: parts that a configuration names."""
+
+import math
+from collections.abc import Iterable, Mapping
+from fnmatch import fnmatchcase
+from typing import Annotated, Any, ClassVar, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from seqloom.config import Count, Natural, Part, Positive, Share, Table
+from seqloom.errors import ConfigError
+
+Decay = Annotated[float, Field(ge=0)]
+
+
+class Optimizer(Part):
+    """Makes a torch optimiser from a table with a `rate`; `words` turns the rest of the table into its arguments."""
+
+    family: ClassVar[str] = "optimizers"
+    makes: ClassVar[Any]
+
+    @classmethod
+    def words(cls, config: Any) -> dict[str, Any]:
+        """The arguments besides parameters and rate."""
+        return {"weight_decay": config.weight_decay}
+
+    @classmethod
+    def make(cls, config: Any, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
+        """The optimiser over groups of parameters."""
+        made: torch.optim.Optimizer = cls.makes(groups, lr=config.rate, **cls.words(config))
+        return made
+
+
+class SGD(Optimizer):
+    """Stochastic gradient descent."""
+
+    makes = torch.optim.SGD
+
+    class Config(Table):
+        """`rate`, `momentum`, `nesterov`, `weight_decay`."""
+
+        type: Literal["sgd"] = "sgd"
+        rate: Positive
+        momentum: Share = 0.0
+        nesterov: bool = False
+        weight_decay: Decay = 0.0
+
+    @classmethod
+    def words(cls, config: Any) -> dict[str, Any]:
+        """The arguments besides parameters and rate."""
+        return {"momentum": config.momentum, "nesterov": config.nesterov, "weight_decay": config.weight_decay}
+
+
+class Adam(Optimizer):
+    """Adam (Kingma & Ba 2015)."""
+
+    makes: ClassVar[Any] = torch.optim.Adam
+
+    class Config(Table):
+        """`rate`, `beta1`, `beta2`, `epsilon`, `weight_decay`."""
+
+        type: Literal["adam"] = "adam"
+        rate: Positive = 0.001
+        beta1: Share = 0.9
+        beta2: Share = 0.999
+        epsilon: Positive = 1e-8
+        weight_decay: Decay = 0.0
+
+    @classmethod
+    def words(cls, config: Any) -> dict[str, Any]:
+        """The arguments besides parameters and rate."""
+        betas = (config.beta1, config.beta2)
+        return {"betas": betas, "eps": config.epsilon, "weight_decay": config.weight_decay, "foreach": True}
+
+
+class AdamW(Adam):
+    """Adam with decoupled weight decay (Loshchilov & Hutter 2019)."""
+
+    makes = torch.optim.AdamW
+
+    class Config(Adam.Config):
+        """As adam; `weight_decay` is decoupled."""
+
+        type: Literal["adamw"] = "adamw"  # type: ignore[assignment]
+        weight_decay: Decay = 0.01
+
+
+class Adagrad(Optimizer):
+    """Adagrad (Duchi et al. 2011)."""
+
+    makes = torch.optim.Adagrad
+
+    class Config(Table):
+        """`rate`, `weight_decay`."""
+
+        type: Literal["adagrad"] = "adagrad"
+        rate: Positive = 0.01
+        weight_decay: Decay = 0.0
+
+
+class RateSchedule(Part):
+    """What the rate is multiplied by, step by step; its state, if any, is in `state`."""
+
+    family: ClassVar[str] = "schedules"
+
+    def __init__(self, config: Any, steps: int) -> None:
+        self.config, self.steps = config, steps
+        self.state: dict[str, float] = {}
+
+    def factor(self, step: int) -> float:
+        """The factor at a step, counted from 0, warm-up included."""
+        warm = self.config.warmup
+        return min(1.0, (step + 1) / warm) * self.after(max(0, step - warm)) if warm else self.after(step)
+
+    def after(self, step: int) -> float:
+        """The factor `step` steps after the warm-up."""
+        return 1.0
+
+    def evaluated(self, figure: float, best: float) -> None:
+        """Hear an evaluation's watched figure and the best one before it."""
+
+
+class Constant(RateSchedule):
+    """The rate as it is, after an optional warm-up."""
+
+    class Config(Table):
+        """`warmup`: steps over which the rate rises from near 0."""
+
+        type: Literal["constant"] = "constant"
+        warmup: Natural = 0
+
+
+class Exponential(RateSchedule):
+    """factor ** (step / every): the rate falls by `factor` each `every` steps."""
+
+    class Config(Constant.Config):
+        """`factor`, `every`; `stepwise`: falls at once each `every` steps rather than smoothly."""
+
+        type: Literal["exponential"] = "exponential"  # type: ignore[assignment]
+        factor: Annotated[float, Field(gt=0, le=1)] = 0.9
+        every: Count = 10000
+        stepwise: bool = False
+
+    def after(self, step: int) -> float:
+        """The factor `step` steps after the warm-up."""
+        power = step / self.config.every
+        return float(self.config.factor ** (math.floor(power) if self.config.stepwise else power))
+
+
+class Plateau(RateSchedule):
+    """Falls by `factor` when `patience` evaluations in a row brought no better watched figure."""
+
+    class Config(Constant.Config):
+        """`factor`, `patience` (evaluations), `least` (the smallest factor)."""
+
+        type: Literal["plateau"] = "plateau"  # type: ignore[assignment]
+        factor: Annotated[float, Field(gt=0, lt=1)] = 0.5
+        patience: Natural = 0
+        least: Share = 0.0
+
+    def __init__(self, config: Any, steps: int) -> None:
+        super().__init__(config, steps)
+        self.state = {"factor": 1.0, "waited": 0.0}
+
+    def after(self, step: int) -> float:
+        """The factor as it stands."""
+        return self.state["factor"]
+
+    def evaluated(self, figure: float, best: float) -> None:
+        """Count an evaluation that was no better."""
+        waited = 0.0 if figure > best else self.state["waited"] + 1
+        if waited > self.config.patience:
+            waited = 0.0
+            self.state["factor"] = max(self.config.least, self.state["factor"] * self.config.factor)
+        self.state["waited"] = waited
+
+
+class Linear(RateSchedule):
+    """Falls in a straight line from 1 to `end` at the last step."""
+
+    class Config(Constant.Config):
+        """`end`: the factor at the last step."""
+
+        type: Literal["linear"] = "linear"  # type: ignore[assignment]
+        end: Share = 0.0
+
+    def after(self, step: int) -> float:
+        """The factor `step` steps after the warm-up."""
+        done = min(1.0, step / max(1, self.steps - self.config.warmup))
+        return float(1 + (self.config.end - 1) * done)
+
+
+class Cosine(Linear):
+    """Falls from 1 to `end` along half a cosine (Loshchilov & Hutter 2017)."""
+
+    class Config(Linear.Config):
+        """`end`: the factor at the last step."""
+
+        type: Literal["cosine"] = "cosine"  # type: ignore[assignment]
+
+    def after(self, step: int) -> float:
+        """The factor `step` steps after the warm-up."""
+        done = min(1.0, step / max(1, self.steps - self.config.warmup))
+        return float(self.config.end + (1 - self.config.end) * (1 + math.cos(math.pi * done)) / 2)
+
+
+class Averaging(Part):
+    """Averaged weights, used to evaluate and saved as the model's; training goes on with its own."""
+
+    family: ClassVar[str] = "averagings"
+
+    def __init__(self, config: Any) -> None:
+        self.config = config
+        self.count = 0
+        self.average: dict[str, Tensor] = {}
+
+    def share(self) -> float:
+        """How much of the newest weights goes into the average."""
+        raise TypeError(f"{type(self).__name__} does not average")
+
+    def update(self, step: int, weights: Mapping[str, Tensor]) -> None:
+        """Take in the weights after a step."""
+        if step < self.config.start:
+            return
+        self.count += 1
+        if not self.average:
+            self.average = {name: one.detach().clone() for name, one in weights.items()}
+            return
+        pairs = [(self.average[name], one) for name, one in weights.items()]
+        torch._foreach_lerp_([old for old, _ in pairs], [new.detach() for _, new in pairs], self.share())
+
+
+class Moving(Averaging):
+    """An exponential moving average: average ← decay · average + (1 − decay) · weights."""
+
+    class Config(Table):
+        """`decay`; `start`: the step from which on weights are averaged."""
+
+        type: Literal["moving"] = "moving"
+        decay: Share = 0.999
+        start: Natural = 0
+
+    def share(self) -> float:
+        """1 − decay, larger at first so that the start is forgotten."""
+        return float(max(1 - self.config.decay, 1 / (self.count + 1)))
+
+
+class Mean(Averaging):
+    """The plain mean of all weights from `start` on (Polyak & Juditsky 1992)."""
+
+    class Config(Table):
+        """`start`: the step from which on weights are averaged."""
+
+        type: Literal["mean"] = "mean"
+        start: Natural = 0
+
+    def share(self) -> float:
+        """One part in as many as there are."""
+        return 1 / self.count
+
+
+def groups(
+    parameters: Iterable[tuple[str, nn.Parameter]], rates: Mapping[str, float], rate: float
+) -> list[dict[str, Any]]:
+    """Parameters in groups by rate: the first glob of `rates` that fits a name gives the factor on `rate`."""
+    found: dict[float, list[nn.Parameter]] = {}
+    for name, parameter in parameters:
+        if parameter.requires_grad:
+            factor = next((value for glob, value in rates.items() if fnmatchcase(name, glob)), 1.0)
+            found.setdefault(factor, []).append(parameter)
+    return [
+        {"params": members, "lr": rate * factor, "base": rate * factor} for factor, members in found.items()
+    ]
+
+
+def freeze(network: nn.Module, globs: Iterable[str]) -> None:
+    """Take the parameters whose names fit a glob out of training; a glob that fits none is a ConfigError."""
+    names = dict(network.named_parameters())
+    for glob in globs:
+        fitting = [name for name in names if fnmatchcase(name, glob)]
+        if not fitting:
+            raise ConfigError(f'training.freeze: "{glob}" fits no parameter, such as {next(iter(names))}')
+        for name in fitting:
+            names[name].requires_grad_(False)
+
+
+def set_rate(optimizer: torch.optim.Optimizer, factor: float) -> float:
+    """Multiply each group's own rate by the schedule's factor; returns the first group's rate."""
+    for group in optimizer.param_groups:
+        group["lr"] = group["base"] * factor
+    return float(optimizer.param_groups[0]["lr"])

@@ -1,0 +1,53 @@
+"""The table `training` of a configuration."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from seqloom.config import Choice, Count, Natural, Positive, Table
+from seqloom.data.sampling import Uniform
+from seqloom.data.schedule import Budget
+from seqloom.training.optim import Adam, Constant
+
+
+class TaskTraining(Table):
+    """What one task trains with instead of the common settings; its schedule counts the task's own steps."""
+
+    optimizer: Annotated[Table, Choice("optimizers")]
+    schedule: Annotated[Table, Choice("schedules")] = Constant.Config()
+
+
+class TrainingTable(Table):
+    """How a model is trained.
+
+    `steps`, or `epochs` of the watched task; `batch` in sentences or {tokens: 2000}; `evaluate_every`, `save_every`
+    in steps; `watch`: a task's figure such as ner.f1, by default the mean over tasks of each one's first figure;
+    `patience`: evaluations without a better figure before training stops.
+    """
+
+    steps: Count | None = None
+    epochs: Positive | None = None
+    batch: Budget = 32
+    optimizer: Annotated[Table, Choice("optimizers")] = Adam.Config()
+    schedule: Annotated[Table, Choice("schedules")] = Constant.Config()
+    per_task: dict[str, TaskTraining] = {}
+    sampling: Annotated[Table, Choice("samplings")] = Uniform.Config()
+    averaging: Annotated[Table, Choice("averagings")] | None = None
+    rates: dict[str, Annotated[float, Field(ge=0)]] = {}
+    freeze: list[str] = []
+    clip: Positive | None = 5.0
+    clip_except: list[str] = []
+    accumulate: Count = 1
+    precision: Literal["float32", "bfloat16"] = "float32"
+    evaluate_every: Count | None = None
+    save_every: Count | None = None
+    watch: str | None = None
+    patience: Count | None = None
+    device: str = "auto"
+    threads: Natural = 1
+
+    @model_validator(mode="after")
+    def _length(self) -> "TrainingTable":
+        if (self.steps is None) == (self.epochs is None):
+            raise ValueError("needs steps, or epochs of the watched task (one of the two)")
+        return self

@@ -1,0 +1,256 @@
+"""Step 6: the loop. One batch of one task a step; losses are sums, and only here are they divided by counts."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import astuple, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from seqloom.config import part
+from seqloom.data.batch import Batch
+from seqloom.data.sampling import Sampling, Share, seeded
+from seqloom.data.schedule import Groups, Schedule, Tokens
+from seqloom.errors import TrainingError
+from seqloom.evaluation.evaluate import evaluate
+from seqloom.model.folder import Assembly
+from seqloom.model.task import Batcher
+from seqloom.training.distributed import Ranks
+from seqloom.training.keeping import LAST, Keeper, Standing
+from seqloom.training.optim import Averaging
+from seqloom.training.report import Report
+from seqloom.training.stopping import Interrupted, Wish
+from seqloom.training.table import TrainingTable
+from seqloom.training.updates import Updates
+
+
+@dataclass(frozen=True)
+class Course:
+    """A task in training: its batches, how they are grouped and how large, and what it is evaluated on."""
+
+    train: Batcher
+    groups: Groups
+    dev: Batcher | None
+    budget: int | Tokens
+
+    @property
+    def share(self) -> Share:
+        """What a sampling may know of it."""
+        rows = len(self.train.columns)
+        batch = self.budget if isinstance(self.budget, int) else rows / len(self.groups)
+        return Share(rows, batch, self.train.task.table.weight)
+
+
+@dataclass(slots=True)
+class _Sums:
+    """What a step adds up over its batches, and over ranks."""
+
+    loss: float = 0.0
+    count: float = 0.0
+    tokens: float = 0.0
+    rows: float = 0.0
+    stop: float = 0.0
+
+
+class Trainer:
+    """Trains a model's tasks together.
+
+    Args:
+        model: what to train; its network is changed in place.
+        courses: by task.
+        config: the table `training`.
+        seed: what the schedule and every dropout mask depend on, with the step.
+        ranks: this process among those of the run.
+        report: hears what happens.
+        run: the run folder.
+        data: a fingerprint of the training data by task.
+    """
+
+    def __init__(
+        self,
+        model: Assembly,
+        courses: Mapping[str, Course],
+        config: TrainingTable,
+        *,
+        seed: int,
+        ranks: Ranks,
+        report: Report,
+        run: Path,
+        data: Mapping[str, str],
+    ) -> None:
+        self.courses, self.config, self.seed = courses, config, seed
+        self.ranks, self.report, self.run = ranks, report, run
+        self.network = model.network.to(ranks.device)
+        kind: Any = part("samplings", _type(config.sampling))
+        sampling: Sampling = kind(config.sampling, {name: one.share for name, one in courses.items()}, seed)
+        self.schedule = Schedule(sampling, {name: one.groups for name, one in courses.items()})
+        self.watch, self.figure = _watch(config.watch, courses)
+        self.updates = Updates(self.network, config, self.steps)
+        self.averaging = _averaging(config)
+        keeps = run if ranks.leads else None
+        self.keeper = Keeper(keeps, model, self.schedule, self.updates, self.averaging, data)
+        self.at = Standing()
+        self.wish = Wish()
+
+    @property
+    def steps(self) -> int:
+        """The most steps the run takes; for epochs, as many as the watched task is expected to need."""
+        if self.config.steps is not None:
+            return self.config.steps
+        assert self.config.epochs is not None
+        return math.ceil(self.config.epochs * self._epoch())
+
+    def _epoch(self) -> float:
+        """Steps that an epoch of the watched task is expected to take."""
+        sampling = self.schedule.sampling
+        weights = {name: sampling.weight(name, share) for name, share in sampling.tasks.items()}
+        return len(self.courses[self.watch].groups) * sum(weights.values()) / weights[self.watch]
+
+    @property
+    def evaluate_every(self) -> int:
+        """Steps between evaluations: as set, else an epoch of the watched task, or a tenth of so many steps."""
+        natural = self._epoch() if self.config.steps is None else self.config.steps / 10
+        return self.config.evaluate_every or max(1, math.ceil(natural))
+
+    @property
+    def save_every(self) -> int:
+        """Steps between saves: as set, else as often as it is evaluated."""
+        return self.config.save_every or self.evaluate_every
+
+    def fit(self) -> Standing:
+        """Train to the end, or until no better figure comes.
+
+        Raises:
+            TrainingError: the loss is not a number; the last saved state stays as it was.
+            Interrupted: asked to stop (Ctrl-C or a termination signal); the state is saved.
+        """
+        self.network.train()
+        with self.wish.heard():
+            reason = self._over()
+            while reason is None:
+                stop = self._step()
+                self._after_step(stop)
+                reason = self._over()
+        self.report.end(self.at.step, reason)
+        return self.at
+
+    def _over(self) -> str | None:
+        if self.config.steps is not None and self.at.step >= self.config.steps:
+            return "steps"
+        if self.config.epochs is not None and self.schedule.epoch(self.watch) >= self.config.epochs:
+            return "steps"
+        return "patience" if self.config.patience and self.at.waited >= self.config.patience else None
+
+    def _step(self) -> bool:
+        """Take a step; returns whether any rank was asked to stop."""
+        step, task = self.at.step, self.schedule.task(self.at.step)
+        # Masks are drawn from seed and step, so that a resumed run draws the ones that the unbroken run would.
+        torch.manual_seed(seeded(self.seed, "step", step, self.ranks.rank))
+        self.updates.clear()
+        own = _Sums(stop=float(self.wish.asked))
+        for _ in range(self.config.accumulate):
+            rows, counts = self.ranks.share(self.schedule.draw(task))
+            self._backward(self.courses[task].train.batch(rows), own, counts)
+        done = _Sums(*self.ranks.join(self.updates.gradients(), astuple(own)))
+        self._finite(done.loss, task, rows.tolist())
+        rate = self.updates.apply(task, step, self.schedule.draws[task], 1 if self._alone else done.count)
+        self.at.step += 1
+        if self.averaging:
+            self.averaging.update(self.at.step, self.keeper.weights())
+        mean, sizes = done.loss / max(1, done.count), (int(done.count), int(done.tokens))
+        self.report.step(self.at.step, task, mean, *sizes, rate, sentences=int(done.rows))
+        return done.stop > 0
+
+    @property
+    def _alone(self) -> bool:
+        """Whether a step has one batch in all, whose loss can be divided by its count at once."""
+        return self.config.accumulate == 1 and self.ranks.size == 1
+
+    def _backward(self, batch: Batch, done: _Sums, counts: bool) -> None:
+        """Add a batch's gradients; those of one that does not count are zero."""
+        device = self.ranks.device
+        with torch.autocast(device.type, torch.bfloat16, enabled=self.config.precision == "bfloat16"):
+            output = self.network(batch.to(device))
+        assert output.loss is not None
+        loss = output.loss / max(1, output.count) if self._alone else output.loss * float(counts)
+        loss.backward()
+        if counts:
+            done.loss += float(output.loss.detach())
+            done.count += output.count
+            done.tokens += batch.tokens
+            done.rows += len(batch)
+
+    def _finite(self, loss: float, task: str, rows: list[int]) -> None:
+        if math.isfinite(loss):
+            return
+        columns = self.courses[task].train.columns
+        places = ", ".join(columns.where(row) for row in rows[:5]) + (", ..." if len(rows) > 5 else "")
+        self.report.end(self.at.step, "diverged")
+        last = self.run / LAST
+        state = f"the last good state is in {last}" if last.exists() else "no state was saved yet"
+        raise TrainingError(
+            f"the loss of task {task} is {loss} at step {self.at.step + 1} (rows: {places}); {state}. "
+            "A lower training.optimizer.rate or a smaller training.clip usually helps"
+        )
+
+    def _after_step(self, stop: bool) -> None:
+        step, last = self.at.step, self._over() is not None
+        if step % self.evaluate_every == 0 or last:
+            self._evaluate()
+            last = self._over() is not None
+        if step % self.save_every == 0 or last or stop:
+            self.save()
+        if stop and not last:
+            self.report.end(step, "interrupted")
+            raise Interrupted
+
+    def save(self) -> None:
+        """Save the last model with the state of the run."""
+        self.keeper.save_last(self.at, self.report)
+
+    def _evaluate(self) -> None:
+        with self.keeper.averaged():
+            figures = {
+                name: evaluate(self.network, one.dev, device=self.ranks.device)
+                for name, one in self.courses.items()
+                if one.dev is not None
+            }
+        self.at.figures = figures
+        watched = self._watched(figures)
+        better = watched is None or watched > self.at.best
+        if watched is not None:
+            self.updates.evaluated(watched, self.at.best)
+            self.at.waited = 0 if better else self.at.waited + 1
+            self.at.best = max(watched, self.at.best)
+        if better:
+            self.at.best_step, self.at.best_figures = self.at.step, figures
+            self.keeper.save_best(self.at)
+        if figures:
+            self.report.evaluate(self.at.step, figures, best=better)
+
+    def _watched(self, figures: Mapping[str, Mapping[str, float]]) -> float | None:
+        if self.figure is not None:
+            return figures[self.watch][self.figure]
+        first = {name: one.train.task.figures[0] for name, one in self.courses.items() if name in figures}
+        return sum(figures[name][one] for name, one in first.items()) / len(first) if first else None
+
+
+def _type(table: Any) -> str:
+    return str(table.type)
+
+
+def _averaging(config: TrainingTable) -> Averaging | None:
+    if config.averaging is None:
+        return None
+    kind: Any = part("averagings", _type(config.averaging))
+    made: Averaging = kind(config.averaging)
+    return made
+
+
+def _watch(watch: str | None, courses: Mapping[str, Course]) -> tuple[str, str | None]:
+    """The task whose epochs count, and its watched figure, None standing for the mean over tasks."""
+    if watch is None:
+        return next(iter(courses)), None
+    task, _, figure = watch.partition(".")
+    return task, figure or courses[task].train.task.figures[0]
