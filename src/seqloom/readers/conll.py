@@ -100,7 +100,7 @@ class CoNLL(Reader):
         if len(cells) < need:
             what = f"{len(cells)} {'tab' if tab else 'blank'}-separated columns, at least {need} are needed"
             raise DataError(f'{what}: "{line[:60]}"', locate(path), number)
-        token, tag = cells[self.token], cells[self.tag].strip()
+        token, tag = cells[self.token].strip(" "), cells[self.tag].strip()
         if not token.strip() or not tag:
             raise DataError(
                 f'an empty {"tag" if token.strip() else "token"}: "{line[:60]}"', locate(path), number

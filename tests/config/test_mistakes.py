@@ -1,0 +1,217 @@
+"""The mistakes that a configuration can have, and what each is told with."""
+
+import json
+
+import pytest
+
+from seqloom.config import kinds, override, parse, write_yaml
+from seqloom.errors import ConfigError
+from seqloom.experiment import Experiment, check, missing_files
+from seqloom.model.tables import discover
+
+BASE = """\
+version: 1
+embedders:
+  words: {type: word, size: 8}
+  both: {type: concat, of: [words, {type: chars}]}
+encoders:
+  shared: {type: lstm, input: both, hidden: 8}
+tasks:
+  ner:
+    reader: {type: conll, train: "${data}/train.txt", dev: dev.txt}
+    encoder: shared
+    head: {type: tag}
+  topic:
+    reader: {type: table, train: topic.tsv, columns: {text: body, label: topic}}
+    encoder: shared
+    head: {type: classify}
+training:
+  steps: 10
+"""
+
+
+def faults(text, settings=()):
+    source = parse(text, "f")
+    override(source, settings)
+    with pytest.raises(ConfigError) as found:
+        check(source)
+    return [str(fault) for fault in found.value.faults]
+
+
+def edited(old, new):
+    assert old in BASE
+    return BASE.replace(old, new, 1)
+
+
+def test_a_right_configuration_is_its_table():
+    table = check(parse(BASE))
+    assert list(table.tasks) == ["ner", "topic"]
+    assert table.training.steps == 10
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "fault"),
+    [
+        ("version: 1", "version: 3", "f:1  version  should be 1, found 3"),
+        ("type: word, ", "type: wrod, ", 'f:3  embedders.words  no embedder "wrod"; did you mean "word"? ('),
+        ("size: 8", "size: 8, sise: 3", 'f:3  embedders.words.sise  no key "sise"; did you mean "size"? ('),
+        ("size: 8", "size: big", 'f:3  embedders.words.size  should be a whole number, found "big"'),
+        (", size: 8", "", "f:3  embedders.words  needs a size, or vectors: the name of a store in"),
+        ("size: 8", "vectors: glove", 'f:3  embedders.words.vectors  no vectors "glove" (there is none)'),
+        ("of: [words,", "of: [word,", 'f:4  embedders.both.of.0  no embedder "word"; did you mean "words"? ('),
+        ("of: [words,", "of: [words, both,", 'f:4  embedders.both.of.1  "both" is made of itself'),
+        (", hidden: 8", "", 'f:6  encoders.shared.hidden  needs the key "hidden"'),
+        ("type: lstm, ", "", "f:6  encoders.shared  should be a table with a type ("),
+        ("  shared:", "  words:", 'f:6  encoders.words  the name "words" is taken in embedders; every name'),
+        ("  topic:", "  shared:", 'f:12  tasks.shared  the name "shared" is taken in encoders; every name'),
+        ("  ner:", "  Ner:", "f:8  tasks.Ner  should match pattern '^[a-z][a-z0-9_-]*$', found \"Ner\""),
+        (
+            "encoder: shared",
+            "encoder: share",
+            'f:10  tasks.ner.encoder  no encoder "share"; did you mean "shared"?',
+        ),
+        ("conll, ", "connl, ", 'f:9  tasks.ner.reader  no reader "connl"; did you mean "conll"? (conll, '),
+        ('train: "${data}/train.txt", ', "", 'f:9  tasks.ner.reader  needs the key "train"'),
+        (
+            "conll, ",
+            "conll, sample: 0, ",
+            "f:9  tasks.ner.reader.sample  should be greater than or equal to 1, ",
+        ),
+        (
+            "conll, ",
+            "conll, tags: upso, ",
+            "f:9  tasks.ner.reader.tags  should be a whole number or 'id', 'form', ",
+        ),
+        ("{type: tag}", "tag", "f:11  tasks.ner.head  should be a table with a type (classify, "),
+        ("    head: {type: tag}\n", "", 'f:8  tasks.ner.head  needs the key "head"'),
+        (
+            "{type: tag}",
+            "{type: classify}",
+            "f:9  tasks.ner.reader  the head reads text, label, but the reader conll gives tags, text; "
+            "label is missing",
+        ),
+        (
+            "label: topic",
+            "lable: topic",
+            "f:13  tasks.topic.reader  the head reads text, label, but the reader table gives lable, text; "
+            "label is missing",
+        ),
+        (
+            "topic}}",
+            "topic}, skip: {labl: [x]}}",
+            'f:13  tasks.topic.reader  skip: no column "labl"; did you mean',
+        ),
+        (
+            "topic}}",
+            "topic}, header: false}",
+            "f:13  tasks.topic.reader  without a header, columns go by number: ",
+        ),
+        (" steps: 10", " {}", "f:16  training  needs steps, or epochs of the watched task (one of the two)"),
+        ("steps: 10", "steps: 10\n  epochs: 2.0", "f:16  training  needs steps, or epochs of the watched task"),
+        ("steps: 10", "steps: 10\n  batch: 0", "f:18  training.batch  should be greater than or equal to 1"),
+        (
+            "steps: 10",
+            "steps: 10\n  watch: net.f1",
+            'f:18  training.watch  no task "net"; did you mean "ner"? (',
+        ),
+        (
+            "steps: 10",
+            "steps: 10\n  watch: topic",
+            "f:18  training.watch  topic has no dev file to watch; give",
+        ),
+        (
+            "steps: 10",
+            "steps: 10\n  watch: ner.acuracy",
+            'f:18  training.watch  no figure "acuracy"; did you mean "accuracy"? (',
+        ),
+        (
+            "steps: 10",
+            "steps: 10\n  per_task: {topics: {optimizer: {type: sgd, rate: 1.0}}}",
+            'f:18  training.per_task.topics  no task "topics"; did you mean "topic"? (ner, topic)',
+        ),
+        (
+            "steps: 10",
+            "steps: 10\n  sampling: {type: weighted, weights: {topics: 2.0}}",
+            'f:18  training.sampling.weights.topics  no task "topics"; did you mean "topic"? (ner, topic)',
+        ),
+        (
+            "steps: 10",
+            "steps: 10\n  optimizer: {type: adam, rat: 1}",
+            'f:18  training.optimizer.rat  no key "rat"; did you mean "rate"? (',
+        ),
+    ],
+)
+def test_a_mistake_is_told_with_its_line_and_what_would_do(old, new, fault):
+    found = faults(edited(old, new))
+    assert any(one.startswith(fault) for one in found), found
+
+
+def test_a_name_that_nothing_uses_is_a_mistake():
+    text = edited("encoders:\n", "  spare: {type: word, size: 3}\nencoders:\n")
+    what = "nothing uses it; name it in a task, encoder or embedder, or take it out"
+    assert faults(text) == [f"f:5  embedders.spare  {what}"]
+
+
+def test_an_encoder_needs_an_input_or_its_tasks_embedders():
+    text = edited("input: both, ", "")
+    what = "its encoder has no input; give the encoder an input, or the task an embedder"
+    assert faults(text)[-2:] == [f"f:8  tasks.ner  {what}", f"f:12  tasks.topic  {what}"]
+    check(parse(text.replace("    encoder: shared\n", "    encoder: shared\n    embedder: both\n")))
+
+
+def test_every_mistake_is_told_at_once():
+    text = (
+        edited("size: 8", "sice: 8").replace("encoder: shared", "encoder: shred", 1).replace("steps", "stepps")
+    )
+    assert [one.split("  ")[:2] for one in faults(text)] == [
+        ["f:3", "embedders.words.sice"],
+        ["f:10", "tasks.ner.encoder"],
+        ["f:17", "training.stepps"],
+    ]
+
+
+def test_a_misspelt_name_is_the_only_mistake_told_of_it():
+    assert (
+        len(faults(edited("encoder: shared", "encoder: shard").replace("encoder: shared", "encoder: shard")))
+        == 2
+    )
+    assert len(faults(edited("type: lstm", "type: lstn"))) == 1
+
+
+def test_settings_are_checked_like_the_file():
+    found = faults(BASE, ["training.stpes=3", "encoders.shared.hidden=many", "nonsense"])
+    assert [one.split("  ")[1] for one in found] == ["should read key.path=value", *found_paths(found[1:])]
+    assert found_paths(found[1:]) == ["encoders.shared.hidden", "training.stpes"]
+
+
+def found_paths(found):
+    return [one.split("  ")[1] for one in found]
+
+
+def test_the_resolved_configuration_is_checked_to_the_same_table():
+    table = check(parse(edited("steps: 10", "steps: 10\n  clip: null")))
+    resolved = table.model_dump()
+    assert check(parse(write_yaml(resolved))) == table
+    assert resolved["embedders"]["both"]["of"][1]["filters"] == {2: 20, 3: 20, 4: 20}
+    assert resolved["training"]["optimizer"]["type"] == "adam"
+    assert resolved["training"]["clip"] is None
+    assert "watch" not in resolved["training"]
+
+
+def test_missing_files_are_told_with_their_place(tmp_path, monkeypatch):
+    monkeypatch.setenv("SEQLOOM_DATA", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "dev.txt").touch()
+    source = parse(BASE, "f")
+    assert missing_files(check(source), source) == [
+        f"f:9  tasks.ner.reader.train  {tmp_path}/train.txt",
+        "f:13  tasks.topic.reader.train  topic.tsv",
+    ]
+
+
+def test_the_json_schema_lists_every_kind():
+    discover()
+    schema = json.dumps(Experiment.model_json_schema())
+    for family in ("readers", "embedders", "encoders", "heads", "optimizers", "samplings", "schedules"):
+        for kind in kinds(family):
+            assert f'"const": "{kind}"' in schema

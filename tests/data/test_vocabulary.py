@@ -1,0 +1,61 @@
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from seqloom.data.vocabulary import PADDING, UNKNOWN, Vocabulary
+from seqloom.errors import ModelError
+
+ODD = st.text(st.characters(exclude_categories=["Cs"]) | st.sampled_from("\\n\n\r\0\t\u2028\x85 #"), max_size=4)
+
+
+def test_symbols_are_listed_by_frequency_then_code_point():
+    words = Vocabulary.fit({"b": 2, "a": 2, "é": 2, "c": 5, "rare": 1}, minimum=2)
+    assert words.symbols == (PADDING, UNKNOWN, "c", "a", "b", "é")
+    assert [words.id(one) for one in ("c", "rare", "never")] == [2, 1, 1]
+    assert (len(words), words[2], "c" in words, "rare" in words) == (6, "c", True, False)
+
+
+def test_labels_have_neither_padding_nor_an_unknown():
+    labels = Vocabulary.fit({"no": 1, "yes": 3}, text=False)
+    assert list(labels) == ["yes", "no"]
+    assert labels.id("perhaps") == -1
+
+
+def test_words_that_look_like_the_specials_are_not_listed_twice():
+    words = Vocabulary.fit({UNKNOWN: 9, PADDING: 9, "a": 1})
+    assert words.symbols == (PADDING, UNKNOWN, "a")
+    assert words.id(UNKNOWN) == 1
+
+
+def test_equal_vocabularies_list_the_same_symbols():
+    assert Vocabulary("ab") == Vocabulary(["a", "b"])
+    assert hash(Vocabulary("ab")) == hash(Vocabulary("ab"))
+    assert Vocabulary("ab") != Vocabulary("ba")
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(ODD, unique=True))
+def test_any_symbol_survives_saving(tmp_path_factory, symbols):
+    file = tmp_path_factory.getbasetemp() / "odd.txt"
+    Vocabulary(symbols).save(file)
+    assert Vocabulary.load(file) == Vocabulary(symbols)
+
+
+def test_a_symbol_is_a_line_of_the_file(tmp_path):
+    file = tmp_path / "words.txt"
+    Vocabulary([PADDING, UNKNOWN, "größe", "a\nb", "\\n"]).save(file)
+    assert file.read_bytes().decode() == "<pad>\n<unk>\ngröße\na\\nb\n\\\\n\n"
+
+
+def test_a_damaged_file_is_refused(tmp_path):
+    file = tmp_path / "words.txt"
+    with pytest.raises(
+        ModelError, match=r"words\.txt: the vocabulary cannot be read .* restore the model folder"
+    ):
+        Vocabulary.load(file)
+    file.write_bytes(b"a\n\xff\n")
+    with pytest.raises(ModelError, match="cannot be read"):
+        Vocabulary.load(file)
+    file.write_text("a\nb\na\n")
+    with pytest.raises(ModelError, match='lists "a" twice'):
+        Vocabulary.load(file)
