@@ -1,5 +1,6 @@
 """The public model: load it, predict, evaluate, encode; and training from Python."""
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -87,6 +88,10 @@ class Model:
         if isinstance(one, str):
             return mine.reader.parse(one)
         if isinstance(one, Mapping):
+            if lacking := [name for name in mine.texts if name not in one]:
+                raise ModelError(
+                    f"task {mine.name} reads {', '.join(mine.texts)}; {', '.join(lacking)} is missing"
+                )
             return {name: self._tokens(mine, one[name], name) for name in mine.texts}
         if len(mine.texts) > 1:
             raise ModelError(f"task {mine.name} reads several texts; give a dict with {', '.join(mine.texts)}")
@@ -152,7 +157,9 @@ def load(path: str | Path) -> Model:
 def source_of(config: str | Path | Mapping[str, Any], overrides: Mapping[str, Any]) -> Source:
     """A configuration from a file or plain values, with `training__steps=100` read as training.steps."""
     source = parse_config(write_yaml(config)) if isinstance(config, Mapping) else read_config(config)
-    override(source, [f"{key.replace('__', '.')}={value}" for key, value in overrides.items()])
+    # JSON is YAML, so that None, True and strings stay what they are.
+    values = {key.replace("__", "."): json.dumps(value, default=str) for key, value in overrides.items()}
+    override(source, [f"{key}={value}" for key, value in values.items()])
     return source
 
 

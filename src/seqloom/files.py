@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, cast
@@ -58,12 +58,18 @@ def lines(path: str | Path) -> Iterator[tuple[int, str]]:
     number = 0
     with open_bytes(path) as file:
         try:
-            for number, raw in enumerate(file, 1):
-                yield number, _decode(raw, path, number)
+            for number, line in numbered(file, locate(path)):
+                yield number, line
         except (EOFError, zlib.error, gzip.BadGzipFile) as fault:
             raise DataError(
                 f"the gzip data is damaged or cut short ({fault})", locate(path), number + 1
             ) from None
+
+
+def numbered(file: Iterable[bytes], path: str | Path) -> Iterator[tuple[int, str]]:
+    """The numbered lines of an open UTF-8 file, without their ends; a DataError names `path` and line."""
+    for number, raw in enumerate(file, 1):
+        yield number, _decode(raw, path, number)
 
 
 def _decode(raw: bytes, path: str | Path, number: int) -> str:
@@ -71,7 +77,7 @@ def _decode(raw: bytes, path: str | Path, number: int) -> str:
         text = raw.decode("utf-8-sig" if number == 1 else "utf-8")
     except UnicodeDecodeError as fault:
         what = f"byte 0x{raw[fault.start]:02x} at position {fault.start + 1} is not UTF-8"
-        raise DataError(f"{what}; convert the file, for instance with iconv", locate(path), number) from None
+        raise DataError(f"{what}; convert the file, for instance with iconv", path, number) from None
     return text.rstrip("\r\n")
 
 
@@ -107,7 +113,7 @@ def replacing_folder(path: str | Path) -> Iterator[Path]:
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise
-    for file in partial.rglob("*"):
+    for file in (partial, *partial.rglob("*")):
         _sync(file)
     if path.exists():
         path.rename(previous)

@@ -18,6 +18,7 @@ from seqloom.config.tables import Choice as Choice
 from seqloom.config.tables import Count as Count
 from seqloom.config.tables import DataPath as DataPath
 from seqloom.config.tables import FilePath as FilePath
+from seqloom.config.tables import Name as Name
 from seqloom.config.tables import Natural as Natural
 from seqloom.config.tables import Part as Part
 from seqloom.config.tables import Positive as Positive

@@ -26,6 +26,10 @@ Positive = Annotated[float, Field(gt=0)]
 """A number above 0."""
 
 
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$")]
+"""A name that a configuration gives: of a part, a task, a vocabulary or a group."""
+
+
 class DataPath:
     """Marks a key that names a file to read; `${data}` in it is the data root."""
 

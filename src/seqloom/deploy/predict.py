@@ -2,14 +2,14 @@
 
 import json
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from seqloom.data.vocabulary import Vocabularies
 from seqloom.evaluation.evaluate import predict
-from seqloom.files import lines
+from seqloom.files import lines, numbered
 from seqloom.model.folder import Assembly
 from seqloom.model.task import Batcher, Task
 from seqloom.readers import Example
@@ -30,7 +30,7 @@ def predicted(model: Assembly, task: Task, examples: Sequence[Example]) -> list[
 def written(
     model: Assembly, task: Task, source: Path | None, *, as_data: bool = False, as_json: bool = False
 ) -> Iterator[str]:
-    """The predictions for a file, or for standard input, as text.
+    """The predictions for a file, or for standard input, as text; for a line without text there is none.
 
     Args:
         model: whose task it is.
@@ -39,23 +39,23 @@ def written(
         as_data: the file has the form of the task's training files rather than lines of text.
         as_json: one JSON object an example: its texts and the prediction.
     """
+    examples: Iterator[Example | None]
     examples = task.reader.read(str(source)) if as_data and source else _parsed(task, source)
     while chunk := list(islice(examples, CHUNK)):
-        for example, one in zip(chunk, predicted(model, task, chunk), strict=True):
-            yield _json(task, example, one) if as_json else task.head.written(example, one)
+        found = iter(predicted(model, task, [one for one in chunk if one is not None]))
+        for example in chunk:
+            yield _line(task, example, None if example is None else next(found), as_json)
 
 
-def _parsed(task: Task, source: Path | None) -> Iterator[Example]:
-    numbered: Iterable[tuple[int, str]] = lines(source) if source else enumerate(map(_chomp, sys.stdin), 1)
-    for number, line in numbered:
-        if line.strip():
-            yield {**task.reader.parse(line), "line": number}
+def _parsed(task: Task, source: Path | None) -> Iterator[Example | None]:
+    """Examples line by line, None for a line without text, so that line by line goes out too."""
+    numbered_lines = lines(source) if source else numbered(sys.stdin.buffer, "standard input")
+    for number, line in numbered_lines:
+        yield {**task.reader.parse(line), "line": number} if line.strip() else None
 
 
-def _chomp(line: str) -> str:
-    return line.rstrip("\r\n")
-
-
-def _json(task: Task, example: Mapping[str, Any], one: Any) -> str:
-    texts = {name: example[name] for name in task.texts}
-    return json.dumps({**texts, "prediction": one}, ensure_ascii=False) + "\n"
+def _line(task: Task, example: Example | None, one: Any, as_json: bool) -> str:
+    if as_json:
+        texts = {name: example[name] if example else [] for name in task.texts}
+        return json.dumps({**texts, "prediction": one}, ensure_ascii=False) + "\n"
+    return task.head.written(example, one) if example else "\n"

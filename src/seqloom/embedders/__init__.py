@@ -1,16 +1,21 @@
 """Embedders: the first half of step 5, from ids to vectors. One file, one kind."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any, ClassVar
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
-from pydantic import Field
 from torch import Tensor, nn
 
 from seqloom.config import Part
 from seqloom.data.batch import Text
 from seqloom.data.tokens import Index
 
-VocabularyName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$")]
+
+@dataclass(frozen=True)
+class Origin:
+    """A store of word vectors that need not be there any more: what a saved model still knows of it."""
+
+    size: int
 
 
 class Embedder(nn.Module, Part):

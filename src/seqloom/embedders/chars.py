@@ -4,11 +4,11 @@ from typing import Any, Literal
 
 from torch import Tensor
 
-from seqloom.config import Count, Natural, Table
+from seqloom.config import Count, Name, Natural, Table
 from seqloom.data.batch import Text
 from seqloom.data.tokens import Index, View
 from seqloom.data.vocabulary import Vocabularies
-from seqloom.embedders import Embedder, VocabularyName
+from seqloom.embedders import Embedder
 from seqloom.nn.characters import CharacterCNN
 
 
@@ -23,7 +23,7 @@ class Characters(Embedder):
         filters: dict[Count, Count] = {2: 20, 3: 20, 4: 20}
         highway: Natural = 1
         activation: Literal["relu", "tanh", "selu"] = "relu"
-        vocabulary: VocabularyName = "chars"
+        vocabulary: Name = "chars"
         minimum: Count = 1
         lower: bool = False
 

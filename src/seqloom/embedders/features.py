@@ -6,11 +6,11 @@ import torch
 from pydantic import model_validator
 from torch import Tensor, nn
 
-from seqloom.config import Count, Table
+from seqloom.config import Count, Name, Table
 from seqloom.data.batch import Text
 from seqloom.data.tokens import Index, View
 from seqloom.data.vocabulary import Vocabularies
-from seqloom.embedders import Embedder, VocabularyName
+from seqloom.embedders import Embedder
 
 
 class Features(Embedder):
@@ -26,7 +26,7 @@ class Features(Embedder):
         size: Count = 16
         lower: bool = True
         minimum: Count = 1
-        vocabulary: VocabularyName | None = None
+        vocabulary: Name | None = None
 
         @model_validator(mode="after")
         def _some(self) -> "Features.Config":

@@ -2,29 +2,39 @@
 
 from typing import Annotated, Any, Literal
 
+import numpy as np
 import torch
 from pydantic import model_validator
 from torch import Tensor, nn
 
-from seqloom.config import Choice, Count, Share, Table
+from seqloom.config import Choice, Count, Name, Share, Table
 from seqloom.data.batch import Text
 from seqloom.data.tokens import Index, View
-from seqloom.data.vocabulary import Vocabularies
-from seqloom.embedders import Embedder, VocabularyName
+from seqloom.data.vectors import Vectors
+from seqloom.data.vocabulary import SPECIALS, Vocabularies, Vocabulary
+from seqloom.embedders import Embedder, Origin
+from seqloom.errors import ConfigError
 from seqloom.nn.dropout import WordDropout
+from seqloom.progress import notice
 
 
 class Word(Embedder):
     """A row of a table for each word."""
 
     class Config(Table):
-        """`size` of a learnt table, or `vectors` to begin with; a table from vectors is frozen unless `trainable`."""
+        """`size` of a learnt table, or `vectors` to begin with; a table from vectors is frozen unless `trainable`.
+
+        `loosest`: how far a word may be from the one in the store: as it is, in lower case, with digits as 0.
+        `unknown`: what a word without a vector begins with. `dropout`: share of words read as unknown in training.
+        """
 
         type: Literal["word"] = "word"
         size: Count | None = None
         vectors: Annotated[str | None, Choice("vectors", names=("vectors",), inline=False)] = None
         trainable: bool | None = None
-        vocabulary: VocabularyName = "words"
+        loosest: Literal["exact", "lower", "digits"] = "digits"
+        unknown: Literal["zero", "normal", "uniform", "rare"] = "zero"
+        vocabulary: Name = "words"
         minimum: Count = 1
         lower: bool = False
         digits: Literal["keep", "zero"] = "keep"
@@ -42,18 +52,38 @@ class Word(Embedder):
         view = View("word", lower=config.lower, zeros=config.digits == "zero")
         return (Index(config.vocabulary, view, config.minimum),)
 
-    def __init__(self, config: Any, *, vocabularies: Vocabularies, vectors: Any = None) -> None:
+    def __init__(
+        self, config: Any, *, vocabularies: Vocabularies, vectors: Vectors | Origin | None = None
+    ) -> None:
         super().__init__()
         self.vocabulary = config.vocabulary
         words = vocabularies[config.vocabulary]
-        self.size = config.size or vectors.size
+        if vectors is not None and config.size not in (None, vectors.size):
+            what = f"its size is {config.size}, that of the vectors {config.vectors} is {vectors.size}"
+            raise ConfigError(f"a word embedder: {what}; leave size out")
+        self.size = config.size or (vectors.size if vectors else 0)
         self.table = nn.Embedding(len(words), self.size, padding_idx=0)
         nn.init.normal_(self.table.weight, std=self.size**-0.5)
         with torch.no_grad():
+            if isinstance(vectors, Vectors):
+                self.table.weight.copy_(torch.from_numpy(_looked_up(words, vectors, config)))
             self.table.weight[0].zero_()
+        trainable = config.vectors is None if config.trainable is None else config.trainable
+        self.table.weight.requires_grad_(trainable)
         self.unknown = WordDropout(config.dropout, unknown=1)
 
     def forward(self, text: Text) -> Tensor:
         """(batch, time, size)."""
         vectors: Tensor = self.table(self.unknown(text.ids[self.vocabulary]))
         return vectors
+
+
+def _looked_up(words: Vocabulary, vectors: Vectors, config: Any) -> np.ndarray:
+    match = vectors.match(words.symbols[len(SPECIALS) :], loosest=config.loosest)
+    notice(f"vectors {config.vectors}: {match.coverage}")
+    found = match.filled(config.unknown, seed=0)
+    # The unknown word stands for all that have no vector.
+    special = np.zeros((len(SPECIALS), vectors.size), np.float32)
+    if config.unknown == "rare":
+        special[1] = found[~match.found].mean(0) if not match.found.all() else found.mean(0)
+    return np.concatenate([special, found])

@@ -12,17 +12,19 @@ import torch
 from seqloom.config import Source
 from seqloom.data.columns import Columns
 from seqloom.data.schedule import Groups
+from seqloom.data.vectors import Vectors
 from seqloom.errors import ConfigError
 from seqloom.evaluation.evaluate import evaluate
 from seqloom.experiment.table import Experiment, check, missing_files
-from seqloom.files import recover_folder, write_json
+from seqloom.files import recover_folder, replacing_folder, write_json
 from seqloom.model.build import build
-from seqloom.model.folder import CONFIG, Assembly, load
+from seqloom.model.folder import CONFIG, Assembly, load, save
 from seqloom.model.plan import Plan, lay_out
 from seqloom.model.task import Batcher, Task, bind, fit, tell_unseen
+from seqloom.model.widen import widened
 from seqloom.training import checkpoint
 from seqloom.training.distributed import Ranks, ranks
-from seqloom.training.keeping import BEST, LAST
+from seqloom.training.keeping import BEST, LAST, same_data
 from seqloom.training.report import EVENTS, Report, Writer
 from seqloom.training.trainer import Course, Trainer
 
@@ -113,16 +115,16 @@ def choose_device(name: str) -> torch.device:
 
 def _prepare(table: Experiment, out: Path, resumed: bool, writers: Sequence[Writer], mine: Ranks) -> Trainer:
     out.mkdir(parents=True, exist_ok=True)
-    settings = table.model_dump(exclude_none=True)
+    settings = table.model_dump()
     plan = lay_out(table)
     tasks = bind(table, plan)
     with mine.in_turn():
         training = {name: _read(task, "train") for name, task in tasks.items()}
+    data = {name: columns.digest for name, columns in training.items()}
     tensors, counters = checkpoint.load(out / LAST) if resumed else ({}, {})
     if resumed:
-        model = load(out / LAST)
-        _same(model.settings, settings, out)
-        model.settings = settings
+        model = _kept(settings, out)
+        same_data(counters["data"], data)
     else:
         model = _new(table, settings, plan, tasks, training)
     report = Report(out, writers, at=counters.get("events")) if mine.leads else Report(None)
@@ -134,13 +136,23 @@ def _prepare(table: Experiment, out: Path, resumed: bool, writers: Sequence[Writ
         ranks=mine,
         report=report,
         run=out,
-        data={name: columns.digest for name, columns in training.items()},
+        data=data,
     )
     if resumed:
         trainer.at = trainer.keeper.restore(tensors, counters)
     sizes = {name: _sizes(tasks[name], columns) for name, columns in training.items()}
     report.start(trainer.steps, sizes, trainer.at.step)
     return trainer
+
+
+def _kept(settings: dict[str, Any], out: Path) -> Assembly:
+    """The last model of a run, which must have been configured so."""
+    model = load(out / LAST)
+    for name, store in model.settings.get("vectors", {}).items():
+        settings.get("vectors", {}).get(name, {}).setdefault("size", store.get("size"))
+    _same(model.settings, settings, out)
+    model.settings = settings
+    return model
 
 
 def _read(task: Task, split: str) -> Columns:
@@ -160,8 +172,11 @@ def _new(
     tasks: dict[str, Task],
     training: Mapping[str, Columns],
 ) -> Assembly:
-    vocabularies = fit(tasks, training)
-    network = build(plan, tasks, vocabularies, stores={}, seed=table.seed)
+    stores = {name: Vectors.open(one.path) for name, one in table.vectors.items()}
+    vocabularies = widened(fit(tasks, training), plan, tasks, stores)
+    for name, store in stores.items():
+        settings["vectors"][name]["size"] = store.size
+    network = build(plan, tasks, vocabularies, stores=stores, seed=table.seed)
     return Assembly(settings, plan, tasks, vocabularies, network, {})
 
 
@@ -212,7 +227,9 @@ def _finish(trainer: Trainer, out: Path) -> Result:
         return result
     if test:
         trainer.report.evaluate(at.step, test, best=True, split="test")
-        write_json(out / BEST / "metrics.json", {**model.figures, "test": test})
+        model.figures = {**model.figures, "test": test}
+        with replacing_folder(out / BEST) as partial:
+            save(partial, model)
     values = {"step": at.step, "best_step": at.best_step, "best": result.dev, "test": result.test}
     write_json(out / RESULT, values)
     return result

@@ -1,13 +1,14 @@
 """The root table of a configuration, and its check without any data."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from seqloom.config import Natural, Source, data_paths, override, read, unknown
+from seqloom.config import Natural, Source, Trail, data_paths, override, read, unknown
+from seqloom.errors import ConfigError
 from seqloom.files import locate
 from seqloom.model.plan import lay_out
 from seqloom.model.tables import ModelTable, Names, check_columns, check_groups, discover
-from seqloom.model.task import bind
+from seqloom.model.task import bind, check_indexes
 from seqloom.training.table import TrainingTable
 
 
@@ -33,6 +34,9 @@ def check(source: Source) -> Experiment:
         _check_training(table, source)
     source.done()
     assert table is not None
+    # Parts are only joined where every name is known.
+    _check_vocabularies(table, source)
+    source.done()
     return table
 
 
@@ -43,19 +47,32 @@ def open_config(path: str | Path, settings: Sequence[str] = ()) -> Source:
     return source
 
 
+def _check_vocabularies(table: Experiment, source: Source) -> None:
+    try:
+        check_indexes(bind(table, lay_out(table)))
+    except ConfigError as fault:
+        source.fault(("embedders",), str(fault))
+
+
 def _check_training(table: Experiment, source: Source) -> None:
-    training = table.training
-    for name in training.per_task:
+    for path, name in _named_tasks(table.training):
         if name not in table.tasks:
-            source.fault(("training", "per_task", name), unknown("task", name, table.tasks))
-    for name in getattr(training.sampling, "weights", {}):
-        if name not in table.tasks:
-            source.fault(("training", "sampling", "weights", name), unknown("task", name, table.tasks))
-    if training.watch is not None:
-        _check_watch(table, source, training.watch)
+            source.fault(path, unknown("task", name, table.tasks))
+    if table.training.watch is not None:
+        _check_watch(table, source, table.training.watch)
     for name, task in table.tasks.items():
         if getattr(task.reader, "train", None) is None:
             source.fault(("tasks", name, "reader"), 'needs the key "train"')
+
+
+def _named_tasks(training: TrainingTable) -> Iterator[tuple[Trail, str]]:
+    """The tasks that the table `training` names, each with its place."""
+    for name in training.per_task:
+        yield ("training", "per_task", name), name
+    for key in ("weights", "target", "cross_lingual", "cross_task"):
+        named = getattr(training.sampling, key, ())
+        for name in [named] if isinstance(named, str) else named:
+            yield ("training", "sampling", key, *([name] if isinstance(named, dict) else [])), name
 
 
 def _check_watch(table: Experiment, source: Source, watch: str) -> None:
@@ -65,7 +82,7 @@ def _check_watch(table: Experiment, source: Source, watch: str) -> None:
         source.fault(place, unknown("task", name, table.tasks))
         return
     task = bind(table, lay_out(table))[name]
-    if figure and figure not in task.figures:
+    if "." in watch and figure not in task.figures:
         source.fault(place, unknown("figure", figure, task.figures))
     if getattr(task.table.reader, "dev", None) is None:
         source.fault(place, f"{name} has no dev file to watch; give its reader one, or leave watch out")

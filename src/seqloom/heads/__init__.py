@@ -28,6 +28,9 @@ class Head(nn.Module, Part, ABC):
     causal: ClassVar[bool] = False
     """Whether it needs an encoder whose states depend on no later token."""
 
+    couples_rows: ClassVar[bool] = False
+    """Whether a row's loss depends on the others of its batch, as with negatives taken from the batch."""
+
     @classmethod
     @abstractmethod
     def fields(cls, config: Any) -> Mapping[str, Field]:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from seqloom.config import Natural, Share, Table
+from seqloom.config import Name, Natural, Share, Table
 from seqloom.data.batch import Batch, Encoded, Output
 from seqloom.data.fields import UNLISTED, Field, TagsField, TextField
 from seqloom.data.vocabulary import Vocabularies, Vocabulary
@@ -73,7 +73,7 @@ class Tag(Head):
         constraints: Literal["none", "decoding", "training"] = "decoding"
         hidden: Natural = 0
         dropout: Share = 0.0
-        share: str | None = None
+        share: Name | None = None
         specific: bool = False
 
     apart: ClassVar[frozenset[str]] = frozenset({"specific"})

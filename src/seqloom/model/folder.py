@@ -1,5 +1,6 @@
 """A model folder: resolved configuration, weights, vocabularies, figures and a card; it stands alone."""
 
+import errno
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from seqloom.config import Source, read, write_yaml
 from seqloom.data.vocabulary import Vocabulary
+from seqloom.embedders import Origin
 from seqloom.errors import ConfigError, ModelError
 from seqloom.files import read_json, recover_folder, write_json
 from seqloom.model.build import build
@@ -45,13 +47,6 @@ class Assembly:
     figures: dict[str, Any]
 
 
-@dataclass(frozen=True)
-class Origin:
-    """A store of word vectors that is not there any more: what a saved model still knows of it."""
-
-    size: int
-
-
 def save(folder: Path, model: Assembly, weights: Mapping[str, Tensor] | None = None) -> None:
     """Write a model into an existing, empty folder.
 
@@ -62,8 +57,7 @@ def save(folder: Path, model: Assembly, weights: Mapping[str, Tensor] | None = N
     """
     (folder / CONFIG).write_text(write_yaml(model.settings), encoding="utf-8")
     tensors = weights if weights is not None else model.network.state_dict()
-    # Contiguous copies on the CPU: the file depends on the numbers only, not on where they were.
-    save_file({name: one.detach().cpu().contiguous() for name, one in tensors.items()}, folder / WEIGHTS)
+    write_tensors(folder / WEIGHTS, tensors)
     (folder / "vocabulary").mkdir()
     for name, vocabulary in model.vocabularies.items():
         vocabulary.save(folder / "vocabulary" / f"{name}.txt")
@@ -141,6 +135,16 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     except (SafetensorError, OSError) as fault:
         what = f"is not a whole safetensors file ({fault}); use another copy, or an earlier checkpoint"
         raise ModelError(what, path) from None
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Write a safetensors file; an OSError tells why the disk would not have it."""
+    # Contiguous copies on the CPU: the file depends on the numbers only, not on where they were.
+    plain = {name: one.detach().cpu().contiguous() for name, one in tensors.items()}
+    try:
+        save_file(plain, path)
+    except SafetensorError as fault:
+        raise OSError(errno.EIO, str(fault), str(path)) from None
 
 
 def load_weights(network: Network, path: Path) -> None:

@@ -19,6 +19,7 @@ from seqloom.config import (
     Count,
     FilePath,
     Key,
+    Name,
     Positive,
     Source,
     Table,
@@ -30,8 +31,6 @@ from seqloom.config import (
     unknown,
 )
 
-NAME = r"^[a-z][a-z0-9_-]*$"
-Name = Annotated[str, Field(pattern=NAME)]
 SECTIONS = ("vectors", "embedders", "encoders")
 
 

@@ -93,7 +93,7 @@ class Task:
         key: dict[str, Any] = {
             "file": sha256(path),
             "reader": [config.type, config.content()],
-            "texts": sorted(self.reader.texts),
+            "texts": list(self.reader.texts),
             "suffixes": locate(path).suffixes,  # a reader may go by them
         }
         key["fields"] = {name: repr(field) for name, field in stored.items()}
@@ -114,7 +114,7 @@ class Task:
 
     def from_examples(self, examples: Iterable[Example]) -> Columns:
         """The columns of examples in memory; gold columns may be left out."""
-        return store.build(examples, self.fields, longest=None)
+        return store.build(examples, self.fields, path="input", longest=None)
 
     def _sample(self, rows: int) -> np.ndarray:
         config: Any = self.table.reader
@@ -138,7 +138,7 @@ def bind(table: ModelTable, plan: Plan) -> dict[str, Task]:
         assert issubclass(reader, Reader)
         indexes = plan.indexes(plan.routes[name][0]) if plan.routes[name][0] else ()
         fields = {key: _reading(field, indexes) for key, field in head.fields(one.head).items()}
-        texts = frozenset(key for key, field in fields.items() if field.text)
+        texts = tuple(key for key, field in fields.items() if field.text)
         tasks[name] = Task(name, one, reader(one.reader, texts), head, fields)
     return tasks
 
@@ -153,13 +153,10 @@ def fit(tasks: Mapping[str, Task], training: Mapping[str, Columns]) -> dict[str,
     Raises:
         ConfigError: two embedders read one vocabulary in different ways.
     """
-    indexes: dict[str, Index] = {}
+    check_indexes(tasks)
     counted: dict[str, Counted] = {}
     for name, task in tasks.items():
         for key, field in task.fields.items():
-            if isinstance(field, TextField):
-                for index in field.indexes:
-                    same_vocabulary(indexes, index)
             for vocabulary, one in field.counted(training[name][key]).items():
                 place = vocabulary if one.text else f"{task.labels}.{vocabulary}"
                 _merge(counted, place, one)
@@ -167,6 +164,15 @@ def fit(tasks: Mapping[str, Task], training: Mapping[str, Columns]) -> dict[str,
         name: Vocabulary.fit(one.counts, minimum=one.minimum, text=one.text)
         for name, one in sorted(counted.items())
     }
+
+
+def check_indexes(tasks: Mapping[str, Task]) -> None:
+    """Refuse tasks whose embedders read one vocabulary in different ways, by a ConfigError."""
+    indexes: dict[str, Index] = {}
+    for task in tasks.values():
+        for field in task.fields.values():
+            for index in field.indexes if isinstance(field, TextField) else ():
+                same_vocabulary(indexes, index)
 
 
 def _merge(counted: dict[str, Counted], place: str, new: Counted) -> None:

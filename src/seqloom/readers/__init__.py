@@ -47,7 +47,7 @@ class Reader(Part, ABC):
 
     family: ClassVar[str] = "readers"
 
-    def __init__(self, config: Any, texts: frozenset[str]) -> None:
+    def __init__(self, config: Any, texts: tuple[str, ...]) -> None:
         self.config, self.texts = config, texts
 
     @classmethod

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -41,9 +41,7 @@ class CoNLL(Reader):
         brackets: bool = False
         tokenizer: Tokenizer = "words"
 
-    gold: ClassVar[str] = "tags"
-
-    def __init__(self, config: Any, texts: frozenset[str]) -> None:
+    def __init__(self, config: Any, texts: tuple[str, ...]) -> None:
         super().__init__(config, texts)
         self.universal = isinstance(config.tokens, str) or isinstance(config.tags, str)
         self.token = _number(config.tokens, 1 if self.universal else 0)

@@ -70,13 +70,13 @@ class Rows(Reader):
             if any(example.get(name) in values for name, values in self.config.skip.items()):
                 continue
             texts = {
-                name: self._tokens(example[name], name, path, number) for name in self.texts & set(example)
+                name: self._tokens(example[name], name, path, number) for name in self.texts if name in example
             }
             yield {**example, **texts, "line": number}
 
     def parse(self, text: str) -> Example:
         """A line of raw text: the head's one text, or its texts separated by tabs."""
-        names = [one for one in self.config.columns if one in self.texts] or sorted(self.texts)
+        names = self.texts
         cells = text.split("\t") if len(names) > 1 else [text]
         if len(cells) != len(names):
             raise DataError(

@@ -5,12 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from seqloom.errors import ModelError
 from seqloom.files import read_json, write_json
-from seqloom.model.folder import read_tensors
+from seqloom.model.folder import read_tensors, write_tensors
 
 TENSORS, COUNTERS = "training.safetensors", "training.json"
 LAYOUT = 1
@@ -18,7 +17,7 @@ LAYOUT = 1
 
 def save(folder: Path, tensors: Mapping[str, Tensor], counters: Mapping[str, Any]) -> None:
     """Write the state of a run into a folder that is being made."""
-    save_file({name: one.detach().cpu().contiguous() for name, one in tensors.items()}, folder / TENSORS)
+    write_tensors(folder / TENSORS, tensors)
     write_json(folder / COUNTERS, {"layout": LAYOUT, **counters})
 
 
@@ -57,9 +56,10 @@ def restore_optimizer(
     tensors: Mapping[str, Tensor],
 ) -> None:
     """Put an optimiser's state back; raises ModelError if it belongs to other parameters."""
+    fused = optimizer.defaults.get("fused")
     for parameter, key, value in _states(mark, parameters, tensors):
-        # Steps are counted on the CPU; all else lives beside its parameter.
-        optimizer.state[parameter][key] = value if value.dim() == 0 else value.to(parameter.device)
+        # Only fused optimisers count steps beside the parameter; the others do it on the CPU.
+        optimizer.state[parameter][key] = value.to(parameter.device) if fused or value.dim() else value
 
 
 def _states(

@@ -20,6 +20,8 @@ from seqloom.training.report import Report
 from seqloom.training.updates import Updates
 
 BEST, LAST = "best", "last"
+OWN, AVERAGE = "*weights/", "*average/"
+"""Before the names of kept weights, apart from those of optimisers, which begin with a task's name or `*/`."""
 
 
 @dataclass
@@ -44,7 +46,7 @@ class Keeper:
         schedule: whose draws are kept.
         updates: whose optimisers are kept.
         averaging: averaged weights, if any: what models are saved with.
-        data: a fingerprint of the training data by task, so that a run is not resumed on other data.
+        data: a fingerprint of the training data by task; see `same_data`.
     """
 
     run: Path | None
@@ -88,8 +90,8 @@ class Keeper:
             return
         tensors = self.updates.tensors()
         if self.average:
-            tensors |= {f"weights/{name}": one for name, one in self.weights().items()}
-            tensors |= {f"average/{name}": one for name, one in self.average.items()}
+            tensors |= {f"{OWN}{name}": one for name, one in self.weights().items()}
+            tensors |= {f"{AVERAGE}{name}": one for name, one in self.average.items()}
         report.save(at.step, LAST)
         with replacing_folder(self.run / LAST) as partial:
             self._model(partial, at)
@@ -111,25 +113,25 @@ class Keeper:
         }
 
     def restore(self, tensors: Mapping[str, Tensor], counters: Mapping[str, Any]) -> Standing:
-        """Go back to a saved state; the network must already hold the last model's weights.
-
-        Raises:
-            TrainingError: the training data are not those that the run began with.
-        """
-        if changed := [name for name, digest in counters["data"].items() if self.data.get(name) != digest]:
-            what = f"the training data of {', '.join(changed)} are not those that the run began with"
-            raise TrainingError(f"{what}; restore them, or start a new run in another folder")
+        """Go back to a saved state; the network must already hold the last model's weights."""
         self.schedule.draws = dict(counters["draws"])
         self.updates.restore(tensors, counters["schedules"])
         if self.averaging and counters["averaged"]:
-            self.model.network.load_state_dict(_under("weights/", tensors), strict=False)
+            self.model.network.load_state_dict(_under(OWN, tensors), strict=False)
             own = self.weights()
             self.averaging.average = {
-                name: one.to(own[name].device) for name, one in _under("average/", tensors).items()
+                name: one.to(own[name].device) for name, one in _under(AVERAGE, tensors).items()
             }
             self.averaging.count = counters["averaged"]
         best = counters["at"]["best"]
         return Standing(**(counters["at"] | {"best": -math.inf if best is None else best}))
+
+
+def same_data(begun: Mapping[str, str], found: Mapping[str, str]) -> None:
+    """Refuse to go on with a run, a TrainingError, when its training data changed; both are fingerprints by task."""
+    if changed := [name for name, digest in begun.items() if found.get(name) != digest]:
+        what = f"the training data of {', '.join(changed)} are not those that the run began with"
+        raise TrainingError(f"{what}; restore them, or start a new run in another folder")
 
 
 def _under(mark: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -4,15 +4,16 @@ import math
 from collections.abc import Mapping
 from dataclasses import astuple, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
+import numpy as np
 import torch
 
 from seqloom.config import part
 from seqloom.data.batch import Batch
 from seqloom.data.sampling import Sampling, Share, seeded
 from seqloom.data.schedule import Groups, Schedule, Tokens
-from seqloom.errors import TrainingError
+from seqloom.errors import ConfigError, TrainingError
 from seqloom.evaluation.evaluate import evaluate
 from seqloom.model.folder import Assembly
 from seqloom.model.task import Batcher
@@ -40,6 +41,11 @@ class Course:
         rows = len(self.train.columns)
         batch = self.budget if isinstance(self.budget, int) else rows / len(self.groups)
         return Share(rows, batch, self.train.task.table.weight)
+
+    def rows(self, places: np.ndarray) -> np.ndarray:
+        """The rows, by their numbers in the columns, that stand at some places of the split."""
+        chosen = self.train.columns.rows
+        return places if chosen is None else chosen[places]
 
 
 @dataclass(slots=True)
@@ -86,7 +92,8 @@ class Trainer:
         sampling: Sampling = kind(config.sampling, {name: one.share for name, one in courses.items()}, seed)
         self.schedule = Schedule(sampling, {name: one.groups for name, one in courses.items()})
         self.watch, self.figure = _watch(config.watch, courses)
-        self.updates = Updates(self.network, config, self.steps)
+        expected = {task: math.ceil(self.steps * self._chance(task)) for task in config.per_task}
+        self.updates = Updates(self.network, config, self.steps, expected)
         self.averaging = _averaging(config)
         keeps = run if ranks.leads else None
         self.keeper = Keeper(keeps, model, self.schedule, self.updates, self.averaging, data)
@@ -103,9 +110,13 @@ class Trainer:
 
     def _epoch(self) -> float:
         """Steps that an epoch of the watched task is expected to take."""
+        return len(self.courses[self.watch].groups) / self._chance(self.watch)
+
+    def _chance(self, task: str) -> float:
+        """How often a task is drawn."""
         sampling = self.schedule.sampling
         weights = {name: sampling.weight(name, share) for name, share in sampling.tasks.items()}
-        return len(self.courses[self.watch].groups) * sum(weights.values()) / weights[self.watch]
+        return weights[task] / sum(weights.values())
 
     @property
     def evaluate_every(self) -> int:
@@ -150,17 +161,18 @@ class Trainer:
         self.updates.clear()
         own = _Sums(stop=float(self.wish.asked))
         for _ in range(self.config.accumulate):
-            rows, counts = self.ranks.share(self.schedule.draw(task))
+            rows, counts = self.ranks.share(self.courses[task].rows(self.schedule.draw(task)))
             self._backward(self.courses[task].train.batch(rows), own, counts)
         done = _Sums(*self.ranks.join(self.updates.gradients(), astuple(own)))
         self._finite(done.loss, task, rows.tolist())
-        rate = self.updates.apply(task, step, self.schedule.draws[task], 1 if self._alone else done.count)
+        own_step = self.schedule.draws[task] // self.config.accumulate - 1
+        rate = self.updates.apply(task, step, own_step, 1 if self._alone else done.count)
         self.at.step += 1
         if self.averaging:
             self.averaging.update(self.at.step, self.keeper.weights())
         mean, sizes = done.loss / max(1, done.count), (int(done.count), int(done.tokens))
         self.report.step(self.at.step, task, mean, *sizes, rate, sentences=int(done.rows))
-        return done.stop > 0
+        return done.stop > 0 or (self.ranks.size == 1 and self.wish.asked)
 
     @property
     def _alone(self) -> bool:
@@ -173,6 +185,8 @@ class Trainer:
         with torch.autocast(device.type, torch.bfloat16, enabled=self.config.precision == "bfloat16"):
             output = self.network(batch.to(device))
         assert output.loss is not None
+        if not output.loss.requires_grad:
+            raise ConfigError(f"training.freeze: leaves task {batch.task} nothing to learn; take a glob out")
         loss = output.loss / max(1, output.count) if self._alone else output.loss * float(counts)
         loss.backward()
         if counts:
@@ -182,17 +196,23 @@ class Trainer:
             done.rows += len(batch)
 
     def _finite(self, loss: float, task: str, rows: list[int]) -> None:
-        if math.isfinite(loss):
-            return
-        columns = self.courses[task].train.columns
-        places = ", ".join(columns.where(row) for row in rows[:5]) + (", ..." if len(rows) > 5 else "")
+        if not math.isfinite(loss):
+            columns = self.courses[task].train.columns
+            places = ", ".join(columns.where(row) for row in rows[:5]) + (", ..." if len(rows) > 5 else "")
+            self._diverged(f"the loss of task {task} is {loss} at step {self.at.step + 1} (rows: {places})")
+
+    def _sound(self) -> None:
+        """Stop before weights are kept that are not numbers: a loss can be finite when its gradient is not."""
+        for name, one in self.network.named_parameters():
+            if not torch.isfinite(one).all():
+                self._diverged(f"{name} is not finite after step {self.at.step}")
+
+    def _diverged(self, what: str) -> NoReturn:
         self.report.end(self.at.step, "diverged")
         last = self.run / LAST
         state = f"the last good state is in {last}" if last.exists() else "no state was saved yet"
-        raise TrainingError(
-            f"the loss of task {task} is {loss} at step {self.at.step + 1} (rows: {places}); {state}. "
-            "A lower training.optimizer.rate or a smaller training.clip usually helps"
-        )
+        remedy = "a lower training.optimizer.rate or a smaller training.clip usually helps"
+        raise TrainingError(f"{what}; {state}; {remedy}")
 
     def _after_step(self, stop: bool) -> None:
         step, last = self.at.step, self._over() is not None
@@ -207,9 +227,11 @@ class Trainer:
 
     def save(self) -> None:
         """Save the last model with the state of the run."""
+        self._sound()
         self.keeper.save_last(self.at, self.report)
 
     def _evaluate(self) -> None:
+        self._sound()
         with self.keeper.averaged():
             figures = {
                 name: evaluate(self.network, one.dev, device=self.ranks.device)

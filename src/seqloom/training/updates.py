@@ -1,18 +1,20 @@
 """From gradients to new weights: clipping, the common optimiser and the tasks' own, each with its schedule."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from seqloom.config import part
+from seqloom.config import nearest, part
+from seqloom.errors import ConfigError
 from seqloom.training import checkpoint
-from seqloom.training.optim import RateSchedule, freeze, groups, set_rate
+from seqloom.training.optim import RateSchedule, groups, set_rate
 from seqloom.training.table import TrainingTable
 
-COMMON = "all"
+COMMON = "*"
+"""Stands for the common optimiser; no task can have this name."""
 
 
 class Updates:
@@ -22,17 +24,24 @@ class Updates:
         network: whose parameters are trained.
         config: the table `training`.
         steps: how many steps the run takes, for schedules that end.
+        own_steps: how many of them each task of `per_task` is expected to get.
+
+    Raises:
+        ConfigError: a glob that fits no parameter, or nothing left to train.
     """
 
-    def __init__(self, network: nn.Module, config: TrainingTable, steps: int) -> None:
-        freeze(network, config.freeze)
+    def __init__(
+        self, network: nn.Module, config: TrainingTable, steps: int, own_steps: Mapping[str, int]
+    ) -> None:
         self.config = config
         self.parameters = dict(network.named_parameters())
+        check_globs(self.parameters, config)
+        freeze(self.parameters, config.freeze)
         self.optimizers = {COMMON: self._make(config.optimizer)}
         self.schedules = {COMMON: _schedule(config.schedule, steps)}
         for task, own in config.per_task.items():
             self.optimizers[task] = self._make(own.optimizer)
-            self.schedules[task] = _schedule(own.schedule, steps)
+            self.schedules[task] = _schedule(own.schedule, own_steps[task])
         self.clipped = [
             one
             for name, one in self.parameters.items()
@@ -61,7 +70,7 @@ class Updates:
         Args:
             task: whose batch it was.
             step: the run's step, from 0.
-            own_step: how many batches the task has had.
+            own_step: the task's own step, from 0.
             count: what the loss was a sum over and is not divided by yet.
         """
         if count != 1:
@@ -69,9 +78,8 @@ class Updates:
         if self.config.clip is not None:
             nn.utils.clip_grad_norm_(self.clipped, self.config.clip)
         mine = task if task in self.optimizers else COMMON
-        rate = set_rate(
-            self.optimizers[mine], self.schedules[mine].factor(step if mine == COMMON else own_step - 1)
-        )
+        factor = self.schedules[mine].factor(step if mine == COMMON else own_step)
+        rate = set_rate(self.optimizers[mine], factor)
         self.optimizers[mine].step()
         return rate
 
@@ -98,6 +106,26 @@ class Updates:
             checkpoint.restore_optimizer(mark, optimizer, self.parameters, tensors)
         for name, state in schedules.items():
             self.schedules[name].state = dict(state)
+
+
+def check_globs(names: Iterable[str], config: TrainingTable) -> None:
+    """Refuse a glob that fits no parameter: it was meant for one, and would do nothing."""
+    names = list(names)
+    keys = {"freeze": config.freeze, "rates": config.rates, "clip_except": config.clip_except}
+    for key, globs in keys.items():
+        for glob in globs:
+            if not any(fnmatchcase(name, glob) for name in names):
+                like = nearest(glob, names) or names[0]
+                raise ConfigError(f'training.{key}: "{glob}" fits the name of no parameter, such as {like}')
+
+
+def freeze(parameters: Mapping[str, nn.Parameter], globs: Collection[str]) -> None:
+    """Take the parameters whose names fit a glob out of training; a ConfigError if none is left."""
+    for name, one in parameters.items():
+        if any(fnmatchcase(name, glob) for glob in globs):
+            one.requires_grad_(False)
+    if not any(one.requires_grad for one in parameters.values()):
+        raise ConfigError("training.freeze: leaves nothing to train; take a glob out")
 
 
 def _schedule(table: Any, steps: int) -> RateSchedule:

@@ -1,15 +1,26 @@
-"""The command line: every command thin, each importing what it runs only when it runs."""
+"""The commands; each imports what it runs only when it runs."""
 
-import os
+import shlex
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, cast, get_args
 
 import typer
 
-from seqloom.errors import SeqloomError
+from seqloom.cli.terminal import (
+    ConfigFile,
+    DataRoot,
+    Json,
+    ModelFolder,
+    Settings,
+    TaskName,
+    dumped,
+    rooted,
+    say,
+    show,
+    shown,
+)
 
 app = typer.Typer(
     name="seqloom",
@@ -21,66 +32,6 @@ app = typer.Typer(
     rich_markup_mode="markdown",
 )
 
-ConfigFile = Annotated[Path, typer.Argument(metavar="FILE", help="A configuration file (YAML).")]
-ModelFolder = Annotated[
-    Path, typer.Argument(metavar="MODEL", help="A model folder, or a run folder (its best model).")
-]
-Settings = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Override a key, such as training.steps=100."),
-]
-DataRoot = Annotated[
-    Path | None,
-    typer.Option("--data", metavar="DIR", help="What ${data} stands for [default: $SEQLOOM_DATA, data]."),
-]
-TaskName = Annotated[str | None, typer.Option("--task", help="The task, where the model has several.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-
-
-def main() -> None:
-    """Run the command line; a user's mistake ends it with its message and status 1, never with a traceback."""
-    try:
-        app()
-    except SeqloomError as fault:
-        _say(str(fault))
-        sys.exit(1)
-    except BrokenPipeError:
-        # The reader of our output has gone, as `| head` does; there is no one left to tell.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
-    except OSError as fault:
-        _say(f"{fault.filename or 'the system'}: {fault.strerror or fault}")
-        sys.exit(1)
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr)  # noqa: T201
-
-
-def _print(text: str) -> None:
-    print(text)  # noqa: T201
-
-
-@contextmanager
-def _shown() -> Iterator[Any]:
-    """Show progress and notices, and compute on one thread: small recurrent models are fastest so."""
-    import torch
-
-    from seqloom import progress
-    from seqloom.training.display import RichDisplay
-
-    torch.set_num_threads(1)
-    display = RichDisplay() if os.environ.get("RANK", "0") == "0" else progress.Silent()
-    with progress.showing(display):
-        yield display
-
-
-def _rooted(data: Path | None) -> None:
-    from seqloom.files import DATA_VARIABLE
-
-    if data is not None:
-        os.environ[DATA_VARIABLE] = str(data)
-
 
 @app.command()
 def demo(
@@ -90,8 +41,8 @@ def demo(
     """The guided run on the built-in corpus: train, compare, tag; no download, two minutes."""
     from seqloom.demo.guide import guide
 
-    with _shown():
-        guide(out, seeds)
+    with shown():
+        guide(out, seeds, show)
 
 
 @app.command()
@@ -101,21 +52,15 @@ def check(file: ConfigFile, settings: Settings = None, data: DataRoot = None, as
     from seqloom.experiment import check as checked
     from seqloom.experiment import missing_files, open_config
 
-    _rooted(data)
+    rooted(data)
     source = open_config(file, settings or [])
     table = checked(source)
-    resolved = table.model_dump(exclude_none=True)
-    _print(_dumped(resolved) if as_json else write_yaml(resolved))
+    resolved = table.model_dump()
+    show(dumped(resolved) if as_json else write_yaml(resolved))
     missing = missing_files(table, source)
     for line in missing:
-        _say(f"not there yet: {line}")
-    _say(f"{file}: no mistakes; {len(table.tasks)} tasks, {len(missing)} files missing")
-
-
-def _dumped(value: Any) -> str:
-    import json
-
-    return json.dumps(value, indent=2, ensure_ascii=False)
+        say(f"not there yet: {line}")
+    say(f"{file}: no mistakes; {len(table.tasks)} tasks, {len(missing)} files missing")
 
 
 @app.command()
@@ -125,7 +70,7 @@ def schema() -> None:
     from seqloom.model.tables import discover
 
     discover()
-    _print(_dumped(Experiment.model_json_schema()))
+    show(dumped(Experiment.model_json_schema()))
 
 
 @app.command("list")
@@ -145,9 +90,9 @@ def list_kinds(
     if family is not None and family not in families():
         raise ConfigError(unknown("family", family, families()))
     for one in [family] if family else families():
-        _print(one)
+        show(one)
         for kind, part in kinds(one).items():
-            _print(f"  {kind:<14} {(part.__doc__ or '').splitlines()[0]}")
+            show(f"  {kind:<14} {(part.__doc__ or '').splitlines()[0]}")
 
 
 @app.command()
@@ -173,10 +118,10 @@ def train(
     from seqloom.training.stopping import Interrupted
     from seqloom.training.tracking import TensorBoardWriter
 
-    _rooted(data)
+    rooted(data)
     out = out or Path("runs") / file.stem
     try:
-        with _shown() as display:
+        with shown() as display:
             writers = [display, TensorBoardWriter(out)] if tensorboard else [display]
             if seeds > 1 or grid:
                 many: dict[str, Any] = {
@@ -188,8 +133,10 @@ def train(
                 _tell_many(run_many(file, out, settings=settings or [], **many))
                 return
             _tell(run(open_config(file, settings or []), out, resume=resume, writers=writers))
-    except (Interrupted, KeyboardInterrupt):
-        _say(f"stopped; the state is saved. Go on with:\n  {' '.join(['seqloom', *sys.argv[1:]])} --resume")
+    except (Interrupted, KeyboardInterrupt) as stop:
+        kept = "the state is saved" if isinstance(stop, Interrupted) else "the state saved last stays"
+        again = shlex.join(["seqloom", *(word for word in sys.argv[1:] if word != "--resume"), "--resume"])
+        say(f"stopped; {kept}. Go on with:\n  {again}")
         sys.exit(130)
 
 
@@ -197,8 +144,8 @@ def _tell(result: Any) -> None:
     for split in ("dev", "test"):
         for task, figures in getattr(result, split).items():
             told = "  ".join(f"{name} {value:.2f}" for name, value in figures.items())
-            _print(f"{split:<5} {task:<16} {told}")
-    _print(f"the best model, of step {result.best_step}: {result.folder / 'best'}")
+            show(f"{split:<5} {task:<16} {told}")
+    show(f"the best model, of step {result.best_step}: {result.folder / 'best'}")
 
 
 def _tell_many(results: dict[str, list[Any]]) -> None:
@@ -206,13 +153,13 @@ def _tell_many(results: dict[str, list[Any]]) -> None:
 
     for point, runs in results.items():
         told = summary(runs)
-        _print(f"{point or 'as configured'} ({told['seeds']} seeds)")
+        show(f"{point or 'as configured'} ({told['seeds']} seeds)")
         for split in ("dev", "test"):
             for task, figures in told[split].items():
                 cells = "  ".join(
                     f"{name} {one['mean']:.2f} ± {one['spread']:.2f}" for name, one in figures.items()
                 )
-                _print(f"  {split:<5} {task:<16} {cells}")
+                show(f"  {split:<5} {task:<16} {cells}")
 
 
 @app.command()
@@ -230,21 +177,25 @@ def evaluate(
 ) -> None:
     """Figures of a model, with the protocol they follow; every task that has such a file, unless one is named."""
     from seqloom.api import Model
-    from seqloom.errors import ConfigError
+    from seqloom.errors import ConfigError, ModelError
 
-    _rooted(data)
+    rooted(data)
     if split not in ("train", "dev", "test"):
         raise ConfigError(f'--split: train, dev or test, found "{split}"')
-    with _shown():
+    with shown():
         loaded = Model.load(model)
         named = [task] if task or file else [name for name in loaded.tasks if loaded.has(name, split)]
-        told = [loaded.evaluate(name, file, split=split) for name in named or [None]]
+        if not named:
+            raise ModelError(
+                f"no task has a {split} file that is there; name one with --task and --file", model
+            )
+        told = [loaded.evaluate(name, file, split=split) for name in named]
     if as_json:
-        _print(_dumped(told))
+        show(dumped(told))
         return
     for one in told:
         figures = "  ".join(f"{name} {value:.2f}" for name, value in one["figures"].items())
-        _print(f"{one['task']}  {figures}\n  {one['file']}, {one['rows']:,} rows; {one['protocol']}")
+        show(f"{one['task']}  {figures}\n  {one['file']}, {one['rows']:,} rows; {one['protocol']}")
 
 
 @app.command()
@@ -268,7 +219,7 @@ def predict(
 
     if as_data and input_file is None:
         raise ConfigError("--as-data needs INPUT, a file in the form of the training data")
-    with _shown():
+    with shown():
         _write(Model.load(model).predict_file(task, input_file, as_data=as_data, as_json=as_json), out)
 
 
@@ -299,9 +250,9 @@ def encode(
 
     if pool not in get_args(Pool):
         raise ConfigError(unknown("pool", pool, get_args(Pool)))
-    with _shown():
+    with shown():
         shape = Model.load(model).encode_file(input_file, out, encoder=encoder, pool=cast("Pool", pool))
-    _say(f"{out}: {shape[0]:,} vectors of {shape[1]} numbers")
+    say(f"{out}: {shape[0]:,} vectors of {shape[1]} numbers")
 
 
 @app.command()
@@ -313,4 +264,4 @@ def report(
     from seqloom.training.curves import draw
 
     for path in draw(runs, out):
-        _print(str(path))
+        show(str(path))

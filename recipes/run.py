@@ -1,0 +1,147 @@
+"""Run a system's experiments and record their figures: python recipes/run.py SYSTEM [NAME ...].
+
+`recipes/SYSTEM/experiments.toml` lists them: a configuration, its settings, the figure that counts. Each result is
+written to `recipes/SYSTEM/results/NAME.json`, one object a file, and the tables in the system's README are written
+anew from these files. A run that was interrupted is resumed; one that is recorded is skipped unless --again is given.
+"""
+
+import argparse
+import json
+import platform
+import re
+import time
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Any
+
+import numpy
+import torch
+
+import seqloom
+from seqloom.experiment import open_config, run
+from seqloom.files import write_json, write_text
+
+ROOT = Path(__file__).parent
+Row = dict[str, Any]
+
+
+def experiments(system: str) -> dict[str, Row]:
+    """The experiments of a system, by name."""
+    with (ROOT / system / "experiments.toml").open("rb") as file:
+        found: dict[str, Row] = tomllib.load(file)
+    return found
+
+
+def results(system: str) -> dict[str, Row]:
+    """The recorded results of a system, by name."""
+    paths = sorted((ROOT / system / "results").glob("*.json"))
+    return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in paths}
+
+
+def perform(system: str, name: str, row: Row, runs: Path) -> Row:
+    """Train an experiment with each of its seeds; returns what is to be recorded."""
+    config = ROOT / system / row["config"]
+    seeds = list(range(1, row.get("seeds", 1) + 1))
+    values, began = [], time.perf_counter()
+    for seed in seeds:
+        source = open_config(config, [*row.get("set", []), f"seed={seed}"])
+        result = run(source, runs / system / name / f"seed-{seed}", resume=True)
+        task, figure = row["watch"].split(".")
+        values.append(result.test[task][figure])
+        print(f"{system}/{name} seed {seed}: {figure} {values[-1]:.2f}", flush=True)
+    minutes = (time.perf_counter() - began) / 60
+    return recorded(system, name, row, values, seeds) | {"minutes": round(minutes, 1)}
+
+
+def recorded(system: str, name: str, row: Row, values: Sequence[float], seeds: Sequence[int]) -> Row:
+    """The object that stands in a result's file, without its duration."""
+    return {
+        "name": name,
+        "figure": row["watch"].split(".")[1],
+        "value": round(fmean(values), 3),
+        "spread": round(stdev(values), 3) if len(values) > 1 else None,
+        "values": [round(value, 3) for value in values],
+        "seeds": list(seeds),
+        "published": row.get("published"),
+        "rival": row.get("rival"),
+        "data": row.get("data", ""),
+        "command": f"python recipes/run.py {system} {name}",
+        "versions": {
+            "seqloom": seqloom.__version__,
+            "torch": torch.__version__,
+            "numpy": numpy.__version__,
+            "python": platform.python_version(),
+        },
+        "date": date.today().isoformat(),
+    }
+
+
+def difference(system: str, name: str, row: Row, known: Mapping[str, Row]) -> Row | None:
+    """The gain of one recorded experiment over another, seed by seed; None while one of them is missing."""
+    pair = [known.get(one) for one in row["gain"]]
+    if pair[0] is None or pair[1] is None:
+        return None
+    values = [better - base for better, base in zip(pair[0]["values"], pair[1]["values"], strict=True)]
+    minutes = round(pair[0]["minutes"] + pair[1]["minutes"], 1)
+    return recorded(system, name, row, values, pair[0]["seeds"]) | {"minutes": minutes}
+
+
+def table(rows: Sequence[Row]) -> Iterator[str]:
+    """A Markdown table of results."""
+    yield "| experiment | figure | ours | spread | seeds | rival | published | minutes |"
+    yield "|---|---|---|---|---|---|---|---|"
+    for row in rows:
+        spread = "" if row["spread"] is None else f"{row['spread']:.2f}"
+        others = [str(row.get(key) if row.get(key) is not None else "") for key in ("rival", "published")]
+        cells = [row["name"], row["figure"], f"{row['value']:.2f}", spread, str(len(row["seeds"])), *others]
+        yield f"| {' | '.join(cells)} | {row['minutes']} |"
+
+
+def write_tables(system: str) -> None:
+    """Write the tables of a system's README anew, between `<!-- results: GLOB -->` and `<!-- end -->`."""
+    path = ROOT / system / "README.md"
+    known = results(system)
+
+    def fresh(match: re.Match[str]) -> str:
+        pattern = re.compile(match[1].replace("*", ".*"))
+        rows = [known[name] for name in experiments(system) if name in known and pattern.fullmatch(name)]
+        body = "\n".join(table(rows)) if rows else "Not run yet."
+        return f"<!-- results: {match[1]} -->\n{body}\n<!-- end -->"
+
+    if path.exists():
+        text = path.read_text(encoding="utf-8")
+        write_text(path, re.sub(r"<!-- results: (\S+) -->\n.*?<!-- end -->", fresh, text, flags=re.S))
+
+
+def main() -> None:
+    """Run what is asked for, record it, and write the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("system", help="a folder of recipes, such as mlmt")
+    parser.add_argument("names", nargs="*", help="experiments; all that are not recorded yet, if none is named")
+    parser.add_argument("--runs", type=Path, default=Path("runs"), help="where the run folders go")
+    parser.add_argument("--again", action="store_true", help="run what is recorded already, too")
+    parser.add_argument("--tables", action="store_true", help="only write the tables anew")
+    words = parser.parse_args()
+    torch.set_num_threads(1)
+    if not words.tables:
+        record(words)
+    write_tables(words.system)
+
+
+def record(words: argparse.Namespace) -> None:
+    """Run and record experiments, the gains after all others."""
+    listed, folder = experiments(words.system), ROOT / words.system / "results"
+    todo = {name: listed[name] for name in words.names or listed}
+    for name, row in todo.items():
+        if "gain" not in row and (words.again or words.names or not (folder / f"{name}.json").exists()):
+            write_json(folder / f"{name}.json", perform(words.system, name, row, words.runs))
+    for name, row in listed.items():
+        if "gain" in row and (gain := difference(words.system, name, row, results(words.system))):
+            write_json(folder / f"{name}.json", gain)
+
+
+if __name__ == "__main__":
+    main()
