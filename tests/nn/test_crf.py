@@ -152,6 +152,29 @@ def test_forbidden_gold_costs_infinitely_and_an_impossible_sentence_still_decode
     assert crf(emissions, torch.tensor([[0, 2]]), lengths).item() == math.inf
 
 
+@pytest.mark.parametrize("kind", [3, "bio"])
+def test_unknown_labels_are_summed_over(kind):
+    crf, emissions, lengths = made(kind, [4, 1, 3], 2.0)
+    gold = torch.tensor([[0, -1, -1, 1], [-1, -1, -1, -1], [1, 0, 1, -1]])
+    paths, scores = enumerated(crf, emissions[0])
+    agreeing = scores[(paths[:, 0] == 0) & (paths[:, 3] == 1)].logsumexp(0)
+    expected = scores.logsumexp(0) - agreeing, torch.tensor(0.0).double()
+    emissions = emissions.nan_to_num().requires_grad_()
+    loss = crf(emissions, gold, lengths)
+    torch.testing.assert_close(tuple(loss[:2]), expected)
+    torch.testing.assert_close(crf.score(emissions, gold, lengths)[0], agreeing)
+    alone = crf(emissions[2:, :3], gold[2:, :3], lengths[2:])
+    torch.testing.assert_close(loss[2:], alone)
+    torch.testing.assert_close(
+        *(torch.autograd.grad(each.sum(), emissions)[0][2:] for each in (loss[2:], alone))
+    )
+
+
+def test_a_label_that_is_none_is_refused():
+    with pytest.raises(ValueError, match="the label 2 where there are 2"):
+        LinearChainCRF(2)(torch.zeros(1, 2, 2), torch.tensor([[0, 2]]), torch.tensor([2]))
+
+
 def test_constraints_hold_in_decoding_alone_unless_asked_for():
     labels = SCHEMES["bio"]
     crf = LinearChainCRF(5, allowed_transitions(labels, "bio"))

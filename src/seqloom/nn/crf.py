@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from seqloom.errors import DataError
 from seqloom.nn import crf_search
-from seqloom.nn.crf_likelihood import Gold, layout, log_partition
+from seqloom.nn.crf_likelihood import layout, log_partition, negative_log_likelihood, score
 from seqloom.nn.crf_search import Path
 
 _PREFIXES = {"bio": ("B", "I"), "bioes": ("B", "I", "E", "S")}
@@ -47,7 +47,7 @@ def _follows(current: tuple[str, str], previous: tuple[str, str], scheme: str) -
 
 
 class LinearChainCRF(nn.Module):
-    """A linear-chain conditional random field (Lafferty et al. 2001; the tagger's form of Lample et al. 2016, eq. 1).
+    """A linear-chain conditional random field (Lafferty et al. 2001; as in Lample et al. 2016, section 2.2).
 
     A label sequence scores the sum of its emissions and of its transitions A[to, from], from a start and to an end.
     Throughout: emissions (batch, time, labels), lengths (batch,) on the CPU, at least 1; what lies past a sentence's
@@ -80,16 +80,15 @@ class LinearChainCRF(nn.Module):
     def forward(self, emissions: Tensor, labels: Tensor, lengths: Tensor) -> Tensor:
         """The negative log-likelihood (batch,) of `labels` (batch, time); infinite where they are forbidden.
 
-        It can be differentiated once.
+        A negative label is unknown: the likelihood is then that of all sequences which agree with the known ones
+        (Tsuboi et al. 2008). It can be differentiated once.
 
         Raises:
-            ValueError: a length is below 1 or above `time`.
-            IndexError: the label of a real token is none, on the CPU.
+            ValueError: a length is below 1 or above `time`, or a label too large.
         """
         places = layout(lengths, emissions.size(1), emissions.device)
-        gold = Gold.of(labels, self.labels + 2, places)
         moves = self._moves(self.constrain_training)
-        return log_partition(emissions, moves, places, gold).to(moves.dtype)
+        return negative_log_likelihood(emissions, moves, labels, places).to(moves.dtype)
 
     def log_partition(self, emissions: Tensor, lengths: Tensor) -> Tensor:
         """The log of the summed exponentials of the scores of all sequences that the loss knows: (batch,)."""
@@ -98,10 +97,10 @@ class LinearChainCRF(nn.Module):
         return log_partition(emissions, moves, places).to(moves.dtype)
 
     def score(self, emissions: Tensor, labels: Tensor, lengths: Tensor) -> Tensor:
-        """The scores (batch,) of `labels` (batch, time)."""
+        """The scores (batch,) of `labels` (batch, time); what is unknown is summed over as in `log_partition`."""
         places = layout(lengths, emissions.size(1), emissions.device)
         moves = self._moves(self.constrain_training)
-        return Gold.of(labels, self.labels + 2, places).score(emissions, moves, places).to(moves.dtype)
+        return score(emissions, moves, labels, places).to(moves.dtype)
 
     def marginals(self, emissions: Tensor, lengths: Tensor) -> Tensor:
         """Each token's label probabilities (batch, time, labels) over all allowed sequences; 0 past the end."""

@@ -88,9 +88,18 @@ class Gold:
     """(N,): in the emissions."""
 
     @classmethod
-    def of(cls, labels: Tensor, size: int, places: Layout) -> "Gold":
-        """Of `labels` (batch, time), where the transitions have `size` rows."""
+    def of(cls, labels: Tensor, size: int, places: Layout) -> "Gold | None":
+        """Of `labels` (batch, time), where the transitions have `size` rows; None if a token's label is unknown.
+
+        Raises:
+            ValueError: a label is too large.
+        """
         current = labels.reshape(-1).index_select(0, places.tokens)
+        lowest, highest = (extreme.item() for extreme in current.aminmax())
+        if highest >= size - 2:
+            raise ValueError(f"the label {highest} where there are {size - 2}")
+        if lowest < 0:
+            return None
         previous = current.roll(1).index_fill_(0, places.first, size - 2)
         moves = torch.cat([current * size + previous, current[places.last] + (size - 1) * size])
         return cls(moves, places.tokens * (size - 2) + current)
@@ -99,6 +108,24 @@ class Gold:
         """Its scores: (batch,), in double precision."""
         terms = torch.cat([transitions.take(self.moves), emissions.take(self.picks)]).double()
         return terms.new_zeros(len(places.lengths)).index_add(0, places.owners, terms)
+
+
+def negative_log_likelihood(emissions: Tensor, transitions: Tensor, labels: Tensor, places: Layout) -> Tensor:
+    """The negative log-likelihood (batch,) of `labels` (batch, time), of which negative ones are unknown."""
+    gold = Gold.of(labels, len(transitions), places)
+    if gold is not None:
+        return log_partition(emissions, transitions, places, gold)
+    return log_partition(emissions, transitions, places) - score(emissions, transitions, labels, places)
+
+
+def score(emissions: Tensor, transitions: Tensor, labels: Tensor, places: Layout) -> Tensor:
+    """The scores (batch,) of `labels` (batch, time); unknown ones are summed over, as `log_partition` sums."""
+    gold = Gold.of(labels, len(transitions), places)
+    if gold is not None:
+        return gold.score(emissions, transitions, places)
+    choices = torch.arange(emissions.size(2), device=labels.device)
+    excluded = (labels[..., None] >= 0) & (labels[..., None] != choices)
+    return log_partition(emissions.masked_fill(excluded, -torch.inf), transitions, places)
 
 
 def log_partition(emissions: Tensor, transitions: Tensor, places: Layout, gold: Gold | None = None) -> Tensor:
