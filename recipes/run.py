@@ -48,7 +48,7 @@ def perform(system: str, name: str, row: Row, runs: Path) -> Row:
     values, began = [], time.perf_counter()
     for seed in seeds:
         source = open_config(config, [*row.get("set", []), f"seed={seed}"])
-        result = run(source, runs / system / name / f"seed-{seed}", resume=True)
+        result = run(source, runs / system / row.get("run", name) / f"seed-{seed}", resume=True)
         task, figure = row["watch"].split(".")
         values.append(result.test[task][figure])
         print(f"{system}/{name} seed {seed}: {figure} {values[-1]:.2f}", flush=True)
