@@ -28,8 +28,9 @@ class RichDisplay:
         self._console = console or Console(stderr=True)
         self._seconds = seconds
         self._bars = _bars(self._console)
-        # An error that leaves a bar open must not leave the terminal without its cursor.
-        atexit.register(self._bars.stop)
+        if self._console.is_interactive:
+            # An error that leaves a bar open must not leave the terminal without its cursor.
+            atexit.register(self._bars.stop)
 
     @contextmanager
     def bar(self, what: str, total: float | None) -> Iterator[Bar]:
