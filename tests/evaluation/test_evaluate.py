@@ -1,0 +1,70 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from seqloom.data.batch import Batch, Output
+from seqloom.evaluation.evaluate import collect, evaluate, outputs, predict
+from seqloom.model.folder import Assembly, load
+from seqloom.model.task import Batcher
+from tests import tiny
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def model(finished: Path) -> Assembly:
+    return load(finished)
+
+
+def test_predictions_come_in_the_order_of_the_file_whatever_the_batch(model: Assembly) -> None:
+    rows = tiny.batcher(model, "pos", "test")
+    predicted = predict(model.network, rows)
+    assert predict(model.network, rows, rows=1) == predicted
+    assert predict(model.network, rows, rows=3) == predicted
+    gold = [rows.gold(row) for row in range(len(rows.columns))]
+    assert [len(tags) for tags in predicted] == [len(tags) for tags in gold]
+    assert len({len(tags) for tags in gold}) > 1
+    pairs = [pair for one, other in zip(predicted, gold, strict=True) for pair in zip(one, other, strict=True)]
+    right = sum(one == other for one, other in pairs)
+    assert evaluate(model.network, rows)["accuracy"] == pytest.approx(100 * right / len(pairs))
+    assert right > 0.8 * len(pairs), "the order is right only if most predictions are"
+
+
+def test_a_split_cut_to_some_rows_is_evaluated_on_them(model: Assembly) -> None:
+    whole = tiny.batcher(model, "kind", "test")
+    chosen = np.array([1, 4, 5])
+    part = Batcher(whole.task, whole.columns.select(chosen), model.vocabularies)
+    assert predict(model.network, part) == [predict(model.network, whole)[row] for row in chosen]
+    half = Batcher(whole.task, replace(whole.columns).select(chosen[:0]), model.vocabularies)
+    assert predict(model.network, half) == []
+
+
+def test_the_network_learns_nothing_and_gets_its_mode_back(model: Assembly) -> None:
+    rows = tiny.batcher(model, "kind", "test")
+    for learning in (True, False):
+        model.network.train(learning)
+        for _, _, output in outputs(model.network, rows, device=CPU):
+            assert not model.network.training
+            assert not output.scores.requires_grad
+        assert model.network.training is learning
+
+
+def test_an_error_gives_the_mode_back_too(model: Assembly) -> None:
+    model.network.train()
+    running = outputs(model.network, tiny.batcher(model, "kind", "test"), device=CPU, rows=1)
+    next(running)
+    running.close()
+    assert model.network.training
+    model.network.eval()
+
+
+def test_any_method_of_the_head_can_be_asked(model: Assembly, monkeypatch: pytest.MonkeyPatch) -> None:
+    def shapes(self: object, output: Output, batch: Batch) -> list[int]:
+        return batch.text("text").lengths.tolist()
+
+    monkeypatch.setattr(type(model.network.head("pos")), "lengths", shapes, raising=False)
+    rows = tiny.batcher(model, "pos", "test")
+    assert collect(model.network, rows, "pos", "lengths") == rows.lengths().tolist()

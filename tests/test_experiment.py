@@ -1,0 +1,232 @@
+import json
+import logging
+import statistics
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from seqloom.api import Model, source_of
+from seqloom.errors import ConfigError, DataError, TrainingError
+from seqloom.experiment import check, open_config, points, run, run_many
+from tests import tiny
+
+
+def faults(path: Path, config: dict[str, Any]) -> str:
+    with pytest.raises(ConfigError) as fault:
+        check(open_config(tiny.written_yaml(path / "c.yaml", config)))
+    return str(fault.value)
+
+
+@pytest.mark.parametrize(
+    ("training", "message"),
+    [
+        ({"watch": "poss.accuracy"}, r'training.watch  no task "poss"; did you mean "pos"\? (kind, pos)'),
+        ({"watch": "pos.f1"}, 'training.watch  no figure "f1" (accuracy)'),
+        (
+            {"per_task": {"knd": {"optimizer": {"type": "adam"}}}},
+            'training.per_task.knd  no task "knd"; did you',
+        ),
+        (
+            {"sampling": {"type": "weighted", "weights": {"post": 1.0}}},
+            'training.sampling.weights.post  no task "post"; did you mean "pos"?',
+        ),
+        ({"epochs": 2.0}, "training  needs steps, or epochs of the watched task (one of the two)"),
+        ({"steps": None}, "training  needs steps, or epochs of the watched task (one of the two)"),
+    ],
+)
+def test_mistakes_in_training_have_their_place(
+    training: dict[str, Any], message: str, corpus: Path, tmp_path: Path
+) -> None:
+    told = faults(tmp_path, tiny.two(corpus, **training))
+    assert message.replace("\\", "") in told
+    assert told.startswith(f"{tmp_path / 'c.yaml'}:")
+    assert len(told.splitlines()) == 1
+
+
+def test_a_watched_task_needs_dev_and_every_task_train(corpus: Path, tmp_path: Path) -> None:
+    told = faults(tmp_path, tiny.two(corpus, ["test"], watch="pos"))
+    assert "training.watch  pos has no dev file to watch; give its reader one, or leave watch out" in told
+    assert 'tasks.pos.reader  needs the key "train"' in told
+    assert 'tasks.kind.reader  needs the key "train"' in told
+
+
+def test_missing_files_are_told_all_at_once_before_anything_is_made(tmp_path: Path) -> None:
+    file = tiny.written_yaml(tmp_path / "c.yaml", tiny.two(tmp_path / "nowhere"))
+    with pytest.raises(ConfigError, match="these files are missing:") as fault:
+        run(open_config(file), tmp_path / "run")
+    told = str(fault.value).splitlines()[1:]
+    assert [line.split("  ")[1] for line in told] == [
+        f"tasks.{task}.reader.{split}" for task in ("pos", "kind") for split in ("train", "dev")
+    ]
+    number = int(told[0].split("  ")[0].rpartition(":")[2])
+    assert "pos-train.txt" in file.read_text().splitlines()[number - 1]
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_run_folder_holds_models_events_and_the_result(finished: Path) -> None:
+    assert {one.name for one in finished.iterdir()} == {"best", "last", "events.jsonl", "result.json"}
+    result = json.loads((finished / "result.json").read_text())
+    assert result.keys() == {"step", "best_step", "best", "test"}
+    assert result["test"].keys() == {"pos", "kind"}
+    model = Model.load(finished)
+    assert model.figures == {"step": result["best_step"], "dev": result["best"], "test": result["test"]}
+    assert model.evaluate("kind")["figures"] == result["test"]["kind"]
+
+
+def test_a_folder_that_holds_a_run_is_refused(corpus: Path, finished: Path) -> None:
+    before = tiny.weights(finished)
+    with pytest.raises(
+        ConfigError, match=f"{finished} holds a run; go on with it by --resume, or name another"
+    ):
+        tiny.trained(tiny.two(corpus), finished)
+    assert tiny.weights(finished) == before
+
+
+def test_resume_begins_a_run_where_there_is_none(corpus: Path, tmp_path: Path) -> None:
+    tiny.trained(tiny.one(corpus), tmp_path / "resumed", resume=True)
+    tiny.trained(tiny.one(corpus), tmp_path / "plain")
+    assert tiny.told(tmp_path / "resumed") == tiny.told(tmp_path / "plain")
+
+
+def test_a_resumed_run_must_be_configured_as_it_was_but_for_its_length(corpus: Path, tmp_path: Path) -> None:
+    tiny.trained(tiny.one(corpus, clip=None), tmp_path)
+    changed = tiny.one(corpus, clip=2.0, optimizer={"type": "adam", "rate": 0.1}, steps=9)
+    changed["encoders"]["shared"]["hidden"] = 7
+    message = (
+        "encoders.shared.hidden, training.clip, training.optimizer.rate changed; put it back, or train into"
+    )
+    with pytest.raises(ConfigError, match=message):
+        tiny.trained(changed, tmp_path, resume=True)
+    free = {"steps": 7, "evaluate_every": 2, "save_every": 5, "patience": 50, "threads": 2, "device": "cpu"}
+    assert tiny.trained(tiny.one(corpus, clip=None, **free), tmp_path, resume=True).step == 7
+
+
+def test_a_resumed_run_must_have_its_training_data(tmp_path: Path) -> None:
+    tiny.write_corpus(tmp_path)
+    tiny.trained(tiny.two(tmp_path), tmp_path / "run")
+    events = tiny.told(tmp_path / "run")
+    with (tmp_path / "pos-train.txt").open("a") as file:
+        file.write("\nmore NOUN\n")
+    with pytest.raises(
+        TrainingError, match="the training data of pos are not those that the run began with; restore"
+    ):
+        tiny.trained(tiny.two(tmp_path, steps=10), tmp_path / "run", resume=True)
+    assert tiny.told(tmp_path / "run") == events, "a refused run loses nothing"
+
+
+def test_a_run_from_word_vectors_is_resumed(corpus: Path, tmp_path: Path) -> None:
+    words = [word for words in tiny.WORDS.values() for word in words]
+    rows = "".join(f"{word} {number}.5 1 0 0 -{number} 2\n" for number, word in enumerate(words))
+    (tmp_path / "vectors.txt").write_text(rows)
+    config = tiny.one(corpus)
+    config["vectors"] = {"ready": {"path": str(tmp_path / "vectors.txt")}}
+    config["embedders"]["words"] = {"type": "word", "vectors": "ready", "trainable": True}
+    tiny.trained(config, tmp_path / "unbroken")
+    with pytest.raises(tiny.Killed):
+        tiny.trained(config, tmp_path / "broken", writers=[tiny.KillAt(2)])
+    tiny.trained(config, tmp_path / "broken", resume=True)
+    assert tiny.weights(tmp_path / "broken") == tiny.weights(tmp_path / "unbroken")
+    (tmp_path / "vectors.txt").unlink()
+    assert Model.load(tmp_path / "broken").predict("pos", ["the moth"])
+
+
+def test_a_label_that_only_dev_has_is_told_and_counts_as_wrong(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    tiny.write_corpus(tmp_path)
+    (tmp_path / "pos-dev.txt").write_text("the DET\nmoth NOUN\n\nshe PRON\nsees VERB\n")
+    with caplog.at_level(logging.WARNING, "seqloom"):
+        result = tiny.trained(tiny.one(tmp_path), tmp_path / "run")
+    assert caplog.messages == [
+        f'{tmp_path}/pos-dev.txt:4: the label "PRON" stands in dev but never in training; it counts as wrong'
+    ]
+    tags = Model.load(tmp_path / "run").predict("pos", [["the", "moth"], ["she", "sees"]])
+    gold = ["DET", "NOUN", "PRON", "VERB"]
+    right = [one == other for one, other in zip(chain(*tags), gold, strict=True)]
+    assert right[2] is False
+    assert result.dev["pos"]["accuracy"] == 25 * sum(right)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "pos-train.txt: holds no examples; an empty file, or not in the form"),
+        (b"\n\n", "pos-train.txt: holds no examples"),
+        (b"a DET\nb\n", r"pos-train.txt:2: 1 .*columns, at least 2 are needed"),
+        (b"a DET\nb\xff NOUN\n", "pos-train.txt:2: byte 0xff at position 2 is not UTF-8"),
+        (
+            b"a DET\n\n" + b"b NOUN\n" * 100_000,
+            "pos-train.txt:3: a text of 100,000 tokens is over the limit of 1,000",
+        ),
+    ],
+)
+def test_a_broken_file_is_told_with_its_line(content: bytes, message: str, tmp_path: Path) -> None:
+    tiny.write_corpus(tmp_path)
+    (tmp_path / "pos-train.txt").write_bytes(content)
+    with pytest.raises(DataError, match=message):
+        tiny.trained(tiny.one(tmp_path), tmp_path / "run")
+
+
+def test_a_device_that_is_not_there(corpus: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r'training.device: "tpu" cannot be used here .*; try cpu'):
+        tiny.trained(tiny.one(corpus, device="tpu"), tmp_path)
+
+
+def test_threads_are_given_back(corpus: Path, tmp_path: Path) -> None:
+    before = torch.get_num_threads()
+    tiny.trained(tiny.one(corpus, threads=before + 1), tmp_path)
+    assert torch.get_num_threads() == before
+
+
+def test_points_of_a_grid() -> None:
+    assert points(["a.b=1,2", "c=x"]) == [["a.b=1", "c=x"], ["a.b=2", "c=x"]]
+    assert points([]) == [[]]
+    with pytest.raises(ConfigError, match=r"--grid a.b: should read key.path=value,value, such as"):
+        points(["a.b"])
+
+
+def test_seeds_and_grid_run_each_in_its_folder_and_are_summed_up(corpus: Path, tmp_path: Path) -> None:
+    file = tiny.written_yaml(tmp_path / "c.yaml", {**tiny.one(corpus, ["train", "dev", "test"]), "seed": 5})
+    grid = ["training.steps=2,4"]
+    found = run_many(file, tmp_path / "out", settings=["training.batch=8"], seeds=2, grid=grid)
+    assert found.keys() == {"training.steps=2", "training.steps=4"}
+    folders = [result.folder for results in found.values() for result in results]
+    assert folders == [tmp_path / "out" / point / f"seed-{seed}" for point in found for seed in (5, 6)]
+    assert [json.loads((one / "result.json").read_text())["step"] for one in folders] == [2, 2, 4, 4]
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    for point, results in found.items():
+        values = [result.test["pos"]["accuracy"] for result in results]
+        assert summary[point]["seeds"] == 2
+        assert summary[point]["test"]["pos"]["accuracy"] == {
+            "mean": statistics.fmean(values),
+            "spread": statistics.stdev(values),
+        }
+    tiny.trained(
+        {**tiny.one(corpus, ["train", "dev", "test"], steps=4, batch=8), "seed": 6}, tmp_path / "alone"
+    )
+    assert tiny.weights(folders[3]) == tiny.weights(tmp_path / "alone")
+
+
+def test_many_runs_are_resumed_where_they_broke(corpus: Path, tmp_path: Path) -> None:
+    file = tiny.written_yaml(tmp_path / "c.yaml", tiny.one(corpus))
+    with pytest.raises(tiny.Killed):
+        run_many(file, tmp_path / "out", seeds=2, writers=[tiny.KillAt(3)])
+    run_many(file, tmp_path / "out", seeds=2, resume=True)
+    run_many(file, tmp_path / "unbroken", seeds=2)
+    for seed in ("seed-1", "seed-2"):
+        assert tiny.weights(tmp_path / "out" / seed) == tiny.weights(tmp_path / "unbroken" / seed)
+
+
+def test_a_mistake_at_any_point_of_a_grid_is_told_before_the_first_run(corpus: Path, tmp_path: Path) -> None:
+    file = tiny.written_yaml(tmp_path / "c.yaml", tiny.one(corpus))
+    with pytest.raises(ConfigError, match=r"training.steps"):
+        run_many(file, tmp_path / "out", grid=["training.steps=2,-1"])
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_source_of_values_is_named_config(corpus: Path) -> None:
+    with pytest.raises(ConfigError, match=r'config:\d+  training  no key "stepps"|config:\d+  training.stepps'):
+        check(source_of(tiny.one(corpus, stepps=3), {}))

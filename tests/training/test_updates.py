@@ -1,0 +1,117 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from seqloom.api import source_of
+from seqloom.errors import ConfigError, ModelError
+from seqloom.experiment import check
+from seqloom.training.table import TrainingTable
+from seqloom.training.updates import Updates
+from tests import tiny
+
+
+def table(**training: Any) -> TrainingTable:
+    config = {"steps": 10, "optimizer": {"type": "sgd", "rate": 1.0}, "clip": None, **training}
+    return check(source_of(tiny.two(Path("nowhere"), **config), {})).training
+
+
+def network() -> nn.Module:
+    torch.manual_seed(1)
+    return nn.ModuleDict({"first": nn.Linear(3, 3), "second": nn.Linear(3, 2)})
+
+
+def updates(own_steps: int = 5, **training: Any) -> Updates:
+    config = table(**training)
+    return Updates(network(), config, config.steps or 0, dict.fromkeys(config.per_task, own_steps))
+
+
+def change(updates: Updates, task: str = "pos", step: int = 0, own_step: int = 0, count: float = 1) -> Any:
+    """How far each parameter moves in a step whose gradients are all 1."""
+    before = {name: one.detach().clone() for name, one in updates.parameters.items()}
+    for one in updates.parameters.values():
+        one.grad = torch.ones_like(one)
+    updates.apply(task, step, own_step, count)
+    return {name: (before[name] - one).detach() for name, one in updates.parameters.items()}
+
+
+def norm(changes: dict[str, torch.Tensor], part: str = "") -> float:
+    return float(torch.cat([one.reshape(-1) for name, one in changes.items() if part in name]).norm())
+
+
+def test_gradients_are_divided_by_the_count() -> None:
+    assert change(updates(), count=4)["first.weight"][0, 0] == pytest.approx(0.25)
+    assert change(updates(), count=0)["first.weight"][0, 0] == pytest.approx(1), (
+        "an empty batch divides nothing"
+    )
+
+
+def test_clipping_bounds_the_norm_of_what_is_not_excepted() -> None:
+    assert norm(change(updates())) == pytest.approx(20**0.5)
+    assert norm(change(updates(clip=0.5))) == pytest.approx(0.5, rel=1e-4)
+    excepted = change(updates(clip=0.5, clip_except=["second.*"]))
+    assert norm(excepted, "first") == pytest.approx(0.5, rel=1e-4)
+    assert norm(excepted, "second") == pytest.approx(8**0.5)
+
+
+def test_clipping_comes_after_the_division() -> None:
+    assert norm(change(updates(clip=100.0), count=2)) == pytest.approx(20**0.5 / 2)
+
+
+def test_rates_and_freezing_by_globs() -> None:
+    moved = change(updates(rates={"*.bias": 0.5}, freeze=["first.*"]))
+    assert norm(moved, "first") == 0
+    assert moved["second.bias"][0] == pytest.approx(0.5)
+    assert moved["second.weight"][0, 0] == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("freeze", ["secnd.*"]), ("rates", {"secnd.*": 0.5}), ("clip_except", ["secnd.*"])]
+)
+def test_a_glob_that_fits_nothing_is_refused(key: str, value: Any) -> None:
+    with pytest.raises(
+        ConfigError, match=rf'training.{key}: "secnd.\*" fits the name of no parameter, such as'
+    ):
+        updates(**{key: value})
+
+
+def test_something_must_be_left_to_train() -> None:
+    with pytest.raises(ConfigError, match=r"training.freeze: leaves nothing to train"):
+        updates(freeze=["*"])
+
+
+def test_a_tasks_optimizer_takes_its_steps_alone() -> None:
+    own = {"pos": {"optimizer": {"type": "sgd", "rate": 0.1, "momentum": 0.5}}}
+    both = updates(per_task=own)
+    assert change(both, "kind")["first.bias"][0] == pytest.approx(1)
+    assert not any(name.startswith("pos/") for name in both.tensors()), "it saw no step of the other task"
+    assert change(both, "pos")["first.bias"][0] == pytest.approx(0.1)
+    assert change(both, "pos")["first.bias"][0] == pytest.approx(0.15), "momentum of its own two steps"
+    assert change(both, "kind")["first.bias"][0] == pytest.approx(1)
+
+
+def test_a_tasks_schedule_counts_its_own_steps() -> None:
+    own = {"pos": {"optimizer": {"type": "sgd", "rate": 1.0}, "schedule": {"type": "linear"}}}
+    falling = updates(own_steps=4, schedule={"type": "linear"}, per_task=own)
+    assert change(falling, "pos", step=8, own_step=1)["first.bias"][0] == pytest.approx(0.75)
+    assert change(falling, "kind", step=8, own_step=1)["first.bias"][0] == pytest.approx(0.2)
+
+
+def test_a_missing_gradient_moves_nothing() -> None:
+    stepping = updates(optimizer={"type": "adam", "rate": 1.0})
+    change(stepping)
+    stepping.clear()
+    assert stepping.gradients() == []
+    before = stepping.parameters["first.bias"].detach().clone()
+    stepping.apply("pos", 1, 1, 1)
+    assert torch.equal(stepping.parameters["first.bias"], before)
+
+
+def test_the_state_of_another_model_is_refused() -> None:
+    state = updates(optimizer={"type": "adam"})
+    change(state)
+    tensors = {name.replace("second", "third"): one for name, one in state.tensors().items()}
+    with pytest.raises(ModelError, match=r"optimiser knows third.weight, which this model lacks"):
+        updates(optimizer={"type": "adam"}).restore(tensors, {})
