@@ -312,7 +312,7 @@ def read(request, tmp_path):
     keys, name, content = SAMPLES[request.param]
     config = kind.Config(**keys)
     (tmp_path / name).write_text(content)
-    reader = kind(config, frozenset({"text"}))
+    reader = kind(config, ("text",))
     return reader, config, list(reader.read(str(tmp_path / name)))
 
 

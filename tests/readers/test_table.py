@@ -14,7 +14,7 @@ TSV = "label\ttext\ngood\tIt is fine.\nbad\tNo\n"
 
 
 def reader(texts=("text",), **keys):
-    return Rows(Rows.Config(**keys), frozenset(texts))
+    return Rows(Rows.Config(**keys), tuple(texts))
 
 
 @pytest.fixture
