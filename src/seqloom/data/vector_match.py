@@ -1,0 +1,203 @@
+"""A vocabulary's words in a set of word vectors: which are there, under which form, and what the others get."""
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seqloom.data.vector_lines import Matrix
+from seqloom.data.vector_numbers import Flags, Positions
+from seqloom.errors import ConfigError, DataError
+
+Loosest = Literal["exact", "lower", "digits"]
+Unknown = Literal["zero", "normal", "uniform", "rare"]
+
+_RAREST = 100
+_DIGIT, _DIGIT_BUT_ASCII = re.compile(r"\d"), re.compile(r"[^\D0-9]")
+_ASCII_DIGITS = bytes.maketrans(b"123456789", b"000000000")
+_BLANK = re.compile(r"[\x00-\x20]")
+
+
+class Way(IntEnum):
+    """How a word was found: not at all, as it is, by its lower-cased form, or by that with each digit as 0."""
+
+    MISSING = 0
+    EXACT = 1
+    LOWER = 2
+    DIGITS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """How much of a vocabulary has vectors: the number of words found each way, and the words that were not."""
+
+    exact: int
+    lower: int
+    digits: int
+    missing: tuple[str, ...]
+
+    @property
+    def words(self) -> int:
+        """How many words were asked for."""
+        return self.exact + self.lower + self.digits + len(self.missing)
+
+    @property
+    def share(self) -> float:
+        """The share of the words that have a vector, from 0 to 1."""
+        return 1 - len(self.missing) / self.words if self.words else 0.0
+
+    def __str__(self) -> str:
+        found = f"{self.exact} as they are, {self.lower} in lower case, {self.digits} with digits as 0"
+        missing = f"; {len(self.missing)} missing, such as {' '.join(self.missing[:8])}" if self.missing else ""
+        return f"{self.share:.1%} of {self.words} words have a vector: {found}{missing}"
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Match:
+    """The vectors of a vocabulary's words.
+
+    Attributes:
+        words: the vocabulary.
+        ways: how each word was found, shape (words,), values of `Way`.
+        ranks: where in the source the vector stood (0 is the first; in a store, its row), -1 for a missing word,
+            shape (words,).
+        vectors: shape (words, size); zero for a missing word.
+    """
+
+    words: tuple[str, ...]
+    ways: NDArray[np.int8]
+    ranks: Positions
+    vectors: Matrix
+
+    @property
+    def found(self) -> Flags:
+        """Which words have a vector, shape (words,)."""
+        found: Flags = self.ways != Way.MISSING
+        return found
+
+    @property
+    def coverage(self) -> Coverage:
+        """How many words were found, and which were not."""
+        exact, lower, digits = (int((self.ways == way).sum()) for way in (Way.EXACT, Way.LOWER, Way.DIGITS))
+        missing = (self.words[place] for place in np.flatnonzero(~self.found))
+        return Coverage(exact, lower, digits, tuple(missing))
+
+    def filled(self, unknown: Unknown = "zero", *, seed: int = 0) -> Matrix:
+        """The vectors, shape (words, size), with something in place of the missing ones.
+
+        Args:
+            unknown: "zero"; "normal", drawn with the standard deviation of the vectors found; "uniform", drawn with
+                the variance 1/size (Kiela et al., 2018); "rare", the mean of the 100 found vectors that stand last in
+                the source, where files have their rarest words.
+            seed: what the drawn values depend on.
+
+        Raises:
+            ConfigError: another name.
+            DataError: no word was found, so that nothing is known of the vectors.
+        """
+        if unknown not in _POLICIES:
+            raise ConfigError(f'unknown words: "{unknown}" is none of {", ".join(_POLICIES)}')
+        if self.words and not self.found.any():
+            raise DataError(f"none of the {len(self.words)} words has a vector; are these of that language?")
+        table = self.vectors.copy()
+        missing = ~self.found
+        table[missing] = _POLICIES[unknown](self, (int(missing.sum()), table.shape[1]), seed)
+        return table
+
+    def _normal(self, shape: tuple[int, int], seed: int) -> Matrix:
+        deviation = self.vectors[self.found].std(dtype=np.float64)
+        return np.random.default_rng(seed).normal(0, deviation, shape).astype(np.float32)
+
+    def _uniform(self, shape: tuple[int, int], seed: int) -> Matrix:
+        bound = (3 / shape[1]) ** 0.5
+        return np.random.default_rng(seed).uniform(-bound, bound, shape).astype(np.float32)
+
+    def _rare(self, shape: tuple[int, int], _: int) -> Matrix:
+        rarest = np.argsort(self.ranks, kind="stable")[-min(_RAREST, int(self.found.sum())) :]
+        return np.broadcast_to(self.vectors[rarest].mean(0), shape)
+
+
+_POLICIES: dict[str, Callable[[Match, tuple[int, int], int], Matrix | float]] = {
+    "zero": lambda *_: 0.0,
+    "normal": Match._normal,
+    "uniform": Match._uniform,
+    "rare": Match._rare,
+}
+
+
+class Wanted:
+    """The words of a vocabulary that are looked for in a source, row by row.
+
+    Args:
+        words: the vocabulary.
+        loosest: the loosest form that counts.
+    """
+
+    def __init__(self, words: Iterable[str], loosest: Loosest = "digits") -> None:
+        self.words = tuple(words)
+        self.loosest: Loosest = loosest
+        forms = [_forms(word, loosest) for word in self.words]
+        self._keys = [set(form) for form in zip(*forms, strict=True)]
+
+    def first_fields(self) -> "Wanted":
+        """What is looked for where of every word only the part up to a blank is known."""
+        if not any(map(_BLANK.search, self.words)):
+            return self  # what `take` has found is then no longer looked for
+        return Wanted((_BLANK.split(word, maxsplit=1)[0] for word in self.words), self.loosest)
+
+    def any_of(self, words: Sequence[str]) -> list[int]:
+        """The places of those words that are, in some form, among the wanted ones; no word holds a line end."""
+        picked: set[int] = set()
+        turns: tuple[Callable[[Sequence[str]], list[str]], ...] = (list, _lowered, _zeroed)
+        for keys, turn in zip(self._keys, turns, strict=False):
+            words = turn(words)
+            picked.update([place for place, word in enumerate(words) if word in keys])
+        return sorted(picked)
+
+    def take(self, words: Sequence[str]) -> list[int]:
+        """The places of the words to be kept: for each wanted form the first that has it, here or in earlier calls."""
+        taken = []
+        for place in self.any_of(words):
+            forms = _forms(words[place], self.loosest)
+            if any(form in keys for form, keys in zip(forms, self._keys, strict=True)):
+                taken.append(place)
+            for form, keys in zip(forms, self._keys, strict=True):
+                keys.discard(form)
+        return taken
+
+    def match(self, names: Sequence[str], ranks: Positions, vectors: Matrix) -> Match:
+        """The match from what was taken of a source, in its order."""
+        tables: list[dict[str, int]] = [{} for _ in self._keys]
+        for place, name in enumerate(names):
+            for table, form in zip(tables, _forms(name, self.loosest), strict=True):
+                table.setdefault(form, place)
+        ways, places = np.zeros(len(self.words), np.int8), np.full(len(self.words), -1)
+        for number, word in enumerate(self.words):
+            for way, form in enumerate(_forms(word, self.loosest)):
+                if form in tables[way]:
+                    ways[number], places[number] = way + 1, tables[way][form]
+                    break
+        found = places >= 0
+        result = np.zeros((len(self.words), vectors.shape[1]), np.float32)
+        result[found] = vectors[places[found]]
+        places[found] = ranks[places[found]]
+        return Match(self.words, ways, places, result)
+
+
+def _forms(word: str, loosest: Loosest) -> tuple[str, ...]:
+    lower = word.lower()
+    forms = (word, lower, _DIGIT.sub("0", lower))
+    return forms[: Way[loosest.upper()]]
+
+
+def _lowered(words: Sequence[str]) -> list[str]:
+    return "\n".join(words).lower().split("\n") if words else []
+
+
+def _zeroed(words: Sequence[str]) -> list[str]:
+    text = "\n".join(words).encode().translate(_ASCII_DIGITS).decode()
+    return (text if text.isascii() else _DIGIT_BUT_ASCII.sub("0", text)).split("\n") if words else []
