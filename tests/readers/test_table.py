@@ -170,7 +170,7 @@ def test_raw_text_is_cut_by_the_tokenizer():
 
 
 def test_raw_text_of_several_columns_has_tabs_between_in_their_order():
-    pair = reader(("hypothesis", "premise"), columns={"premise": "a", "label": "c", "hypothesis": "b"})
+    pair = reader(("premise", "hypothesis"), columns={"premise": "a", "label": "c", "hypothesis": "b"})
     assert pair.parse("A b\tC") == {"premise": ["A", "b"], "hypothesis": ["C"]}
     with pytest.raises(
         DataError, match=r"1 texts in a line, 2 are needed \(premise, hypothesis\), tabs between"
