@@ -79,6 +79,12 @@ def test_questions_that_cannot_be_answered_name_the_choices(model: Model, tmp_pa
         model.predict("pos", ["a", ""])
     with pytest.raises(DataError, match=r"nowhere.txt: no such file"):
         model.evaluate("pos", tmp_path / "nowhere.txt")
+    with pytest.raises(ModelError, match=r'no split "tset"; did you mean "test"\?'):
+        model.evaluate("pos", split="tset")
+    with pytest.raises(ModelError, match="takes a list of texts, found one text; put it into a list"):
+        model.predict("pos", "the moth")
+    with pytest.raises(ModelError, match="takes a list of texts"):
+        model.encode("the moth")
     with pytest.raises(ModelError, match="has no encoder"):
         model.encode(["a"], encoder="missing")
     with pytest.raises(ModelError, match="is not among the"):

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import typer
 
-from seqloom.cli import app
+from seqloom.cli import app, main
 from seqloom.experiment import Experiment
 from seqloom.training.report import EVENTS
 from tests import tiny
@@ -184,7 +184,7 @@ MISTAKES: dict[str, tuple[list[str], str]] = {
     ),
     "an unknown split": (
         ["evaluate", "{model}", "--split", "tset"],
-        '--split: train, dev or test, found "tset"',
+        'no split "tset"; did you mean "test"? (dev, test, train)',
     ),
     "data without a file": (["predict", "{model}", "--as-data"], "--as-data needs INPUT"),
     "an unknown pool": (
@@ -253,8 +253,6 @@ def test_output_is_utf8_whatever_the_terminal_says(
     monkeypatch.setattr(
         sys, "argv", ["seqloom", "predict", str(finished), str(tmp_path / "in.txt"), "--task", "pos"]
     )
-    from seqloom.cli import main
-
     with pytest.raises(SystemExit, match="0"):
         main()
     assert out.getvalue().decode().startswith("één\t")
@@ -277,6 +275,26 @@ def test_ctrl_c_saves_and_says_how_to_go_on(seqloom: Seqloom, corpus: Path, tmp_
     tiny.trained(config, tmp_path / "unbroken")
     assert tiny.weights(run) == tiny.weights(tmp_path / "unbroken")
     assert tiny.told(run, "evaluate") == tiny.told(tmp_path / "unbroken", "evaluate")
+
+
+def into_closed_pipe(words: list[str], said: Path) -> None:
+    """The command line in a process whose reader has gone."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    os.dup2(writer, 1)
+    os.dup2(os.open(said, os.O_WRONLY | os.O_CREAT), 2)
+    sys.stdout = open(1, "w")  # noqa: SIM115
+    sys.argv = ["seqloom", *words]
+    main()
+
+
+def test_a_reader_that_goes_is_no_mistake(finished: Path, tmp_path: Path) -> None:
+    (tmp_path / "in.txt").write_text("the moth sees\n" * 1000)
+    words = ["predict", str(finished), str(tmp_path / "in.txt"), "--task", "pos"]
+    process = tiny.started(into_closed_pipe, words, tmp_path / "said")
+    process.join()
+    assert process.exitcode == 1
+    assert (tmp_path / "said").read_text() == ""
 
 
 def test_help_needs_no_torch() -> None:

@@ -34,6 +34,7 @@ def faults(path: Path, config: dict[str, Any]) -> str:
             'training.sampling.weights.post  no task "post"; did you mean "pos"?',
         ),
         ({"epochs": 2.0}, "training  needs steps, or epochs of the watched task (one of the two)"),
+        ({"averaging": {"type": "mean", "decay": 1}}, 'training.averaging.decay  no key "decay"'),
         ({"steps": None}, "training  needs steps, or epochs of the watched task (one of the two)"),
     ],
 )

@@ -70,7 +70,7 @@ def one(corpus: Path, splits: Sequence[str] = ("train", "dev"), **training: Any)
         "embedders": {"words": {"type": "word", "size": 6}},
         "encoders": {"shared": {"type": "lstm", "input": "words", "hidden": 6}},
         "tasks": {"pos": task(corpus, "pos", splits)},
-        "training": {"steps": 6, "batch": 4, "evaluate_every": 3, **training},
+        "training": {"device": "cpu", "steps": 6, "batch": 4, "evaluate_every": 3, **training},
     }
 
 
@@ -81,7 +81,7 @@ def two(corpus: Path, splits: Sequence[str] = ("train", "dev"), **training: Any)
         "embedders": {"words": {"type": "word", "size": 6, "dropout": 0.1}},
         "encoders": {"shared": encoder},
         "tasks": {name: task(corpus, name, splits) for name in ("pos", "kind")},
-        "training": {"steps": 9, "batch": 4, "evaluate_every": 4, "save_every": 3, **training},
+        "training": {"device": "cpu", "steps": 9, "batch": 4, "evaluate_every": 4, "save_every": 3, **training},
     }
 
 

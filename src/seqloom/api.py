@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -19,11 +19,12 @@ from seqloom.experiment import Result, run
 from seqloom.files import locate, replacing_folder
 from seqloom.model import folder
 from seqloom.model.folder import Assembly
-from seqloom.model.task import Batcher, Task
+from seqloom.model.task import SPLITS, Batcher, Task
 from seqloom.readers import Example
 
 Input = str | Sequence[str] | Mapping[str, Any]
 """One input: raw text, a list of tokens, or, for tasks with several texts, a dict of them."""
+One = TypeVar("One")
 
 
 class Model:
@@ -65,7 +66,7 @@ class Model:
 
     def predict(self, task: str | None, texts: Iterable[Input]) -> list[Any]:
         """One prediction an input, in the reader's own terms: for a tagger, a list of tags."""
-        return predicted(self._assembly, self.task(task), [self.example(task, one) for one in texts])
+        return predicted(self._assembly, self.task(task), [self.example(task, one) for one in _many(texts)])
 
     def predict_file(
         self, task: str | None, path: Path | None, *, as_data: bool = False, as_json: bool = False
@@ -74,9 +75,16 @@ class Model:
         return written(self._assembly, self.task(task), path, as_data=as_data, as_json=as_json)
 
     def has(self, task: str, split: str) -> bool:
-        """Whether the configuration names a file for a split of a task, and it is there."""
-        path = getattr(self.task(task).table.reader, split)
+        """Whether the configuration names a file for a split (train, dev, test) of a task, and it is there."""
+        path = self._file(self.task(task), split)
         return path is not None and locate(path).is_file()
+
+    @staticmethod
+    def _file(task: Task, split: str) -> str | None:
+        if split not in SPLITS:
+            raise ModelError(unknown("split", split, SPLITS))
+        path: str | None = getattr(task.table.reader, split)
+        return path
 
     def near(self, word: str, count: int = 10, embedder: str | None = None) -> list[tuple[str, float]]:
         """The words whose learnt vectors are most like a word's, with their cosines; see `deploy.near`."""
@@ -110,11 +118,11 @@ class Model:
         """The figures of a task on a file, or on one of the files of its configuration, with their protocol.
 
         Raises:
-            ModelError: no file is given and the configuration names none for the split.
+            ModelError: no such split, or no file is given and the configuration names none for the split.
             DataError: the file cannot be read.
         """
         mine = self.task(task)
-        path = str(file) if file is not None else getattr(mine.table.reader, split)
+        path = str(file) if file is not None else self._file(mine, split)
         if path is None:
             raise ModelError(f"task {mine.name} has no {split} file; name one with file (--file)")
         columns = mine.columns(path)
@@ -134,7 +142,7 @@ class Model:
     ) -> np.ndarray | list[np.ndarray]:
         """Vectors of texts: (texts, size), or with `tokens` a list of (time, size) arrays; see `deploy.encode`."""
         task = self._assembly.tasks[route(self._assembly, encoder)]
-        cut = (self._tokens(task, one, task.texts[0]) for one in texts)
+        cut = (self._tokens(task, one, task.texts[0]) for one in _many(texts))
         return encode(self._assembly, cut, pool=pool, tokens=tokens, batch=batch, encoder=encoder)
 
     def encode_file(
@@ -147,6 +155,13 @@ class Model:
         """Write the model folder, in place of one that is there."""
         with replacing_folder(path) as partial:
             folder.save(partial, self._assembly)
+
+
+def _many(texts: Iterable[One]) -> Iterable[One]:
+    """The texts, unless they are one text, which would be read letter by letter."""
+    if isinstance(texts, str):
+        raise ModelError("takes a list of texts, found one text; put it into a list")
+    return texts
 
 
 def load(path: str | Path) -> Model:

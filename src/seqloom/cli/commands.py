@@ -177,11 +177,9 @@ def evaluate(
 ) -> None:
     """Figures of a model, with the protocol they follow; every task that has such a file, unless one is named."""
     from seqloom.api import Model
-    from seqloom.errors import ConfigError, ModelError
+    from seqloom.errors import ModelError
 
     rooted(data)
-    if split not in ("train", "dev", "test"):
-        raise ConfigError(f'--split: train, dev or test, found "{split}"')
     with shown():
         loaded = Model.load(model)
         named = [task] if task or file else [name for name in loaded.tasks if loaded.has(name, split)]

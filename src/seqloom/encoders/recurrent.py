@@ -73,7 +73,7 @@ class LSTM(RecurrentEncoder):
     cell = "lstm"
 
     class Config(RecurrentTable):
-        """See RecurrentTable; `forget_bias`: what the forget gate's biases start with, taken together."""
+        """`forget_bias`: what the biases of the forget gate add up to at the start."""
 
         type: Literal["lstm"] = "lstm"
         forget_bias: float | None = None
@@ -85,6 +85,6 @@ class GRU(RecurrentEncoder):
     cell = "gru"
 
     class Config(RecurrentTable):
-        """See RecurrentTable."""
+        """Its keys are those of all recurrent encoders."""
 
         type: Literal["gru"] = "gru"

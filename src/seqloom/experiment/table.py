@@ -2,6 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
 
 from seqloom.config import Natural, Source, Trail, data_paths, override, read, unknown
 from seqloom.errors import ConfigError
@@ -15,7 +18,7 @@ from seqloom.training.table import TrainingTable
 class Experiment(ModelTable):
     """A whole configuration: a model, its training, and the seed that all randomness comes from."""
 
-    seed: Natural = 1
+    seed: Annotated[Natural, Field(lt=2**63)] = 1
     training: TrainingTable
 
 

@@ -4,7 +4,7 @@ import importlib
 import pkgutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -30,6 +30,7 @@ from seqloom.config import (
     singular,
     unknown,
 )
+from seqloom.errors import ConfigError
 
 SECTIONS = ("vectors", "embedders", "encoders")
 
@@ -65,12 +66,27 @@ class ModelTable(Checked):
 
 
 def discover() -> None:
-    """Import every part: the four folders, and the modules of installed packages' entry points `seqloom.parts`."""
+    """Import every part: the four folders, and the modules of installed packages' entry points `seqloom.parts`.
+
+    Raises:
+        ConfigError: an installed package's parts cannot be imported.
+    """
     for package in (seqloom.readers, seqloom.embedders, seqloom.encoders, seqloom.heads):
         for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
             importlib.import_module(module.name)
     for plugin in entry_points(group="seqloom.parts"):
+        _load(plugin)
+
+
+def _load(plugin: EntryPoint) -> None:
+    """Import what a package adds; whatever a stranger's code raises, its user is told whose it is."""
+    try:
         plugin.load()
+    except Exception as fault:
+        owner = plugin.dist.name if plugin.dist else "an unknown package"
+        what = f'{owner}: its parts "{plugin.name} = {plugin.value}" cannot be imported'
+        remedy = "update the package, or uninstall it"
+        raise ConfigError(f"{what} ({type(fault).__name__}: {fault}); {remedy}") from fault
 
 
 @dataclass
