@@ -9,7 +9,6 @@ import argparse
 import json
 import platform
 import re
-import time
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
@@ -23,6 +22,7 @@ import torch
 import seqloom
 from seqloom.experiment import open_config, run
 from seqloom.files import write_json, write_text
+from seqloom.training.report import events
 
 ROOT = Path(__file__).parent
 Row = dict[str, Any]
@@ -45,15 +45,16 @@ def perform(system: str, name: str, row: Row, runs: Path) -> Row:
     """Train an experiment with each of its seeds; returns what is to be recorded."""
     config = ROOT / system / row["config"]
     seeds = list(range(1, row.get("seeds", 1) + 1))
-    values, began = [], time.perf_counter()
+    values, seconds = [], 0.0
     for seed in seeds:
         source = open_config(config, [*row.get("set", []), f"seed={seed}"])
-        result = run(source, runs / system / row.get("run", name) / f"seed-{seed}", resume=True)
+        folder = runs / system / row.get("run", name) / f"seed-{seed}"
+        result = run(source, folder, resume=True)
+        seconds += events(folder)[-1]["elapsed"]
         task, figure = row["watch"].split(".")
         values.append(result.test[task][figure])
         print(f"{system}/{name} seed {seed}: {figure} {values[-1]:.2f}", flush=True)
-    minutes = (time.perf_counter() - began) / 60
-    return recorded(system, name, row, values, seeds) | {"minutes": round(minutes, 1)}
+    return recorded(system, name, row, values, seeds) | {"minutes": round(seconds / 60, 1)}
 
 
 def recorded(system: str, name: str, row: Row, values: Sequence[float], seeds: Sequence[int]) -> Row:

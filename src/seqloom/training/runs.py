@@ -223,11 +223,13 @@ def _without(row: Sequence[str], places: Sequence[int]) -> list[str]:
 
 
 def watched(runs: Sequence[Run]) -> str | None:
-    """The task that the runs watch; where none is named, the first whose training sentences differ, or the first."""
+    """The task that the runs watch; where none is named, the first of all runs whose sentences differ, or the first."""
     for run in runs:
         if run.config and (watch := parse(run.config, f"{run.folder}/{CONFIG}").at(("training", "watch"))):
             return str(watch).partition(".")[0]
-    tasks = list(dict.fromkeys(task for run in runs for task in run.tasks))
+    # A relative that only some runs have is no axis: with it or without it are two ways to train, not two sizes.
+    common = [task for task in (runs[0].tasks if runs else ()) if all(task in run.tasks for run in runs)]
+    tasks = common or list(dict.fromkeys(task for run in runs for task in run.tasks))
     differing = [task for task in tasks if len({run.sentences(task) for run in runs}) > 1]
     return next(iter(differing or tasks), None)
 
