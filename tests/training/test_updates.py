@@ -56,6 +56,35 @@ def test_clipping_bounds_the_norm_of_what_is_not_excepted() -> None:
     assert norm(excepted, "second") == pytest.approx(8**0.5)
 
 
+@pytest.mark.parametrize("count", [1.0, 4.0])
+def test_tables_looked_up_sparsely_end_as_whole_ones_do(count: float) -> None:
+    ends = []
+    for sparsely in (False, True):
+        config = table(clip=0.5)
+        tables = nn.ModuleDict({"words": nn.Embedding(5, 3, _weight=torch.ones(5, 3))})
+        made = Updates(tables, config, 10, {})
+        if sparsely:
+            made.look_up_sparsely(tables)
+        for step in range(2):
+            made.clear()
+            # Word 2 stands there twice: its row is to be measured whole.
+            tables["words"](torch.tensor([2, 0, 2])).square().sum().backward()
+            assert all(one.is_sparse == sparsely for one in made.gradients())
+            made.apply("pos", step, step, count)
+        ends.append(made.parameters["words.weight"].detach())
+    torch.testing.assert_close(*ends)
+    assert (ends[1][[1, 3, 4]] == 1).all()
+    assert (ends[1][[0, 2]] < 1).all()
+
+
+@pytest.mark.parametrize("more", [{"momentum": 0.9}, {"weight_decay": 0.1}, {"type": "adam"}])
+def test_tables_stay_whole_where_rows_move_without_a_gradient(more: dict[str, Any]) -> None:
+    tables = nn.ModuleDict({"words": nn.Embedding(5, 3)})
+    Updates(tables, table(optimizer={"type": "sgd", "rate": 1.0, **more}), 10, {}).look_up_sparsely(tables)
+    tables["words"](torch.tensor([2])).sum().backward()
+    assert not tables["words"].weight.grad.is_sparse
+
+
 def test_clipping_comes_after_the_division() -> None:
     assert norm(change(updates(clip=100.0), count=2)) == pytest.approx(20**0.5 / 2)
 

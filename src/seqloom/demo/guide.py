@@ -53,7 +53,7 @@ training:
   schedule: {{type: linear}}
 """
 
-STEPS = {"alone": 300, "together": 900}
+STEPS = {"alone": 700, "together": 800}
 
 
 def guide(out: Path, seeds: int, say: Say) -> None:

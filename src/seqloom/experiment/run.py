@@ -82,7 +82,8 @@ def run(source: Source, out: str | Path, *, resume: bool = False, writers: Seque
 def _opened(out: Path, resume: bool, mine: Ranks) -> bool:
     """Whether there is a run in `out` to go on with; a run that is not to be resumed is refused."""
     if mine.leads:
-        recover_folder(out / LAST)
+        for model in (BEST, LAST):
+            recover_folder(out / model)
     mine.wait()
     if not resume and ((out / EVENTS).exists() or (out / LAST).exists()):
         raise ConfigError(f"{out} holds a run; go on with it by --resume, or name another folder with --out")
@@ -222,6 +223,8 @@ def _finish(trainer: Trainer, out: Path) -> Result:
             tell_unseen(task, columns, model.vocabularies, "test")
             batcher = Batcher(task, columns, model.vocabularies, gold=False)
             test[name] = evaluate(model.network, batcher, what=f"testing {name}")
+    # The others have read the best model before the leading rank writes it anew.
+    trainer.ranks.wait()
     result = Result(out, at.step, at.best_step, at.best_figures, test)
     if not trainer.ranks.leads:
         return result

@@ -8,15 +8,22 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
+from functools import cache
+from itertools import count
 
 import numpy as np
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch._C._distributed_c10d import PrefixStore, Store
+from torch.distributed.rendezvous import rendezvous
 
-from seqloom.errors import ConfigError
+from seqloom.errors import ConfigError, TrainingError
 
 CPU = torch.device("cpu")
+PATIENCE = timedelta(days=1)
+"""How long ranks wait for one another: the first reading of a large corpus is long, and the dead are noticed."""
 
 
 @dataclass(frozen=True)
@@ -52,10 +59,12 @@ class Ranks:
         if self.size == 1:
             return list(sums)
         numbers = torch.tensor(sums, dtype=torch.float64, device=self.device)
-        dist.all_reduce(numbers)
+        with _together():
+            dist.all_reduce(numbers)
         if gradients:
             flat = torch.cat([one.reshape(-1) for one in gradients])
-            dist.all_reduce(flat)
+            with _together():
+                dist.all_reduce(flat)
             parts = torch.split(flat, [one.numel() for one in gradients])
             torch._foreach_copy_(
                 list(gradients), [part.view_as(one) for part, one in zip(parts, gradients, strict=True)]
@@ -63,10 +72,20 @@ class Ranks:
         found: list[float] = numbers.tolist()
         return found
 
+    def agree(self, number: float) -> float:
+        """The leading rank's number: others may have computed it with other roundings, and would decide otherwise."""
+        if self.size == 1:
+            return number
+        told = torch.tensor(number, dtype=torch.float64, device=self.device)
+        with _together():
+            dist.broadcast(told, 0)
+        return float(told)
+
     def wait(self) -> None:
         """Wait until all ranks are here."""
         if self.size > 1:
-            dist.barrier()
+            with _together():
+                dist.barrier()
 
     @contextmanager
     def in_turn(self) -> Iterator[None]:
@@ -76,6 +95,24 @@ class Ranks:
         yield
         if self.leads:
             self.wait()
+
+
+_runs = count()
+
+
+@cache
+def _store() -> tuple[Store, int]:
+    """Where the ranks meet, as torchrun's variables name it, and this process's number; kept for its life."""
+    store, rank, _ = next(rendezvous("env://", timeout=PATIENCE))
+    return store, rank
+
+
+@contextmanager
+def _together() -> Iterator[None]:
+    try:
+        yield
+    except RuntimeError as fault:
+        raise TrainingError(f"another process of the run has ended; see what it said ({fault})") from None
 
 
 @contextmanager
@@ -91,14 +128,17 @@ def ranks(device: torch.device) -> Iterator[Ranks]:
         return
     local = int(os.environ.get("LOCAL_RANK", "0"))
     if device.type == "cuda":
-        if local >= torch.cuda.device_count():
-            raise ConfigError(
-                f"torchrun started more processes than there are GPUs ({torch.cuda.device_count()})"
-            )
+        started, there = int(os.environ.get("LOCAL_WORLD_SIZE", local + 1)), torch.cuda.device_count()
+        if started > there:
+            raise ConfigError(f"torchrun started {started} processes for {there} GPUs; lower --nproc-per-node")
         device = torch.device("cuda", local)
         torch.cuda.set_device(device)
-    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    store, rank = _store()
+    # A name of its own for every run of the process: the addresses of the run before would be taken for this one's.
+    apart = PrefixStore(f"run{next(_runs)}", store)
+    backend = "nccl" if device.type == "cuda" else "gloo"
+    dist.init_process_group(backend, store=apart, rank=rank, world_size=size, timeout=PATIENCE)
     try:
-        yield Ranks(dist.get_rank(), size, device)
+        yield Ranks(rank, size, device)
     finally:
         dist.destroy_process_group()

@@ -94,6 +94,8 @@ class Trainer:
         self.watch, self.figure = _watch(config.watch, courses)
         expected = {task: math.ceil(self.steps * self._chance(task)) for task in config.per_task}
         self.updates = Updates(self.network, config, self.steps, expected)
+        if ranks.size == 1:
+            self.updates.look_up_sparsely(self.network)
         self.averaging = _averaging(config)
         keeps = run if ranks.leads else None
         self.keeper = Keeper(keeps, model, self.schedule, self.updates, self.averaging, data)
@@ -157,14 +159,14 @@ class Trainer:
         """Take a step; returns whether any rank was asked to stop."""
         step, task = self.at.step, self.schedule.task(self.at.step)
         # Masks are drawn from seed and step, so that a resumed run draws the ones that the unbroken run would.
-        torch.manual_seed(seeded(self.seed, "step", step, self.ranks.rank))
+        _seed(seeded(self.seed, "step", step, self.ranks.rank), self.ranks.device)
         self.updates.clear()
         own = _Sums(stop=float(self.wish.asked))
         for _ in range(self.config.accumulate):
             rows, counts = self.ranks.share(self.courses[task].rows(self.schedule.draw(task)))
             self._backward(self.courses[task].train.batch(rows), own, counts)
         done = _Sums(*self.ranks.join(self.updates.gradients(), astuple(own)))
-        self._finite(done.loss, task, rows.tolist())
+        self._finite(done.loss, task, [] if math.isfinite(own.loss) else rows.tolist())
         own_step = self.schedule.draws[task] // self.config.accumulate - 1
         rate = self.updates.apply(task, step, own_step, 1 if self._alone else done.count)
         self.at.step += 1
@@ -199,7 +201,8 @@ class Trainer:
         if not math.isfinite(loss):
             columns = self.courses[task].train.columns
             places = ", ".join(columns.where(row) for row in rows[:5]) + (", ..." if len(rows) > 5 else "")
-            self._diverged(f"the loss of task {task} is {loss} at step {self.at.step + 1} (rows: {places})")
+            told = places or "those of another process"
+            self._diverged(f"the loss of task {task} is {loss} at step {self.at.step + 1} (rows: {told})")
 
     def _sound(self) -> None:
         """Stop before weights are kept that are not numbers: a loss can be finite when its gradient is not."""
@@ -223,6 +226,8 @@ class Trainer:
             self.save()
         if stop and not last:
             self.report.end(step, "interrupted")
+            # torchrun ends the others when one leaves: none may while the leading rank is saving.
+            self.ranks.wait()
             raise Interrupted
 
     def save(self) -> None:
@@ -240,6 +245,8 @@ class Trainer:
             }
         self.at.figures = figures
         watched = self._watched(figures)
+        if watched is not None:
+            watched = self.ranks.agree(watched)
         better = watched is None or watched > self.at.best
         if watched is not None:
             self.updates.evaluated(watched, self.at.best)
@@ -256,6 +263,13 @@ class Trainer:
             return figures[self.watch][self.figure]
         first = {name: one.train.task.figures[0] for name, one in self.courses.items() if name in figures}
         return sum(figures[name][one] for name, one in first.items()) / len(first) if first else None
+
+
+def _seed(seed: int, device: torch.device) -> None:
+    """Seed the generators in use; torch.manual_seed also notes the stack for GPUs that are not there."""
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        torch.cuda.manual_seed(seed)
 
 
 def _type(table: Any) -> str:

@@ -76,12 +76,23 @@ class Updates:
         if count != 1:
             torch._foreach_div_(self.gradients(), max(1.0, count))
         if self.config.clip is not None:
-            nn.utils.clip_grad_norm_(self.clipped, self.config.clip)
+            _clip(self.clipped, self.config.clip)
         mine = task if task in self.optimizers else COMMON
         factor = self.schedules[mine].factor(step if mine == COMMON else own_step)
         rate = set_rate(self.optimizers[mine], factor)
         self.optimizers[mine].step()
         return rate
+
+    def look_up_sparsely(self, network: nn.Module) -> None:
+        """Let tables of vectors have gradients of the rows that a step used, where every optimiser leaves the rest.
+
+        A large table is then not filled, measured and updated whole at each step; the new weights are the same.
+        Plain gradient descent leaves a row without gradient as it is; momentum and weight decay do not.
+        """
+        if all(_leaves_unused(one) for one in self.optimizers.values()):
+            for module in network.modules():
+                if isinstance(module, nn.Embedding):
+                    module.sparse = True
 
     def evaluated(self, figure: float, best: float) -> None:
         """Let the schedules hear an evaluation."""
@@ -106,6 +117,27 @@ class Updates:
             checkpoint.restore_optimizer(mark, optimizer, self.parameters, tensors)
         for name, state in schedules.items():
             self.schedules[name].state = dict(state)
+
+
+def _leaves_unused(optimizer: torch.optim.Optimizer) -> bool:
+    moving = ("momentum", "weight_decay")
+    return isinstance(optimizer, torch.optim.SGD) and not any(
+        group[key] for group in optimizer.param_groups for key in moving
+    )
+
+
+def _clip(parameters: Iterable[nn.Parameter], most: float) -> None:
+    """Scale the gradients down so that their norm, taken together, is `most` at most."""
+    found = []
+    for one in parameters:
+        if one.grad is not None and one.grad.is_sparse:
+            # A row that was used twice stands there twice before.
+            one.grad = one.grad.coalesce()
+        if one.grad is not None:
+            found.append(one.grad.values() if one.grad.is_sparse else one.grad)
+    if found:
+        factor = most / (nn.utils.get_total_norm(found) + 1e-6)
+        torch._foreach_mul_(found, factor.clamp(max=1.0))
 
 
 def check_globs(names: Iterable[str], config: TrainingTable) -> None:
