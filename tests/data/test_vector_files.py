@@ -150,7 +150,10 @@ def test_every_form_of_file_gives_the_same_vectors(write):
         assert opened.words == ["the", ". . .", "Ä"], name
         assert opened.matrix.tolist() == [values for _, values in rows], name
     for end in (b"", b"\n"):
-        for name, content in (("w.bin", binary(raw, 2, end)), ("w.bin.gz", gzip.compress(binary(raw, 2, end), mtime=0))):
+        for name, content in (
+            ("w.bin", binary(raw, 2, end)),
+            ("w.bin.gz", gzip.compress(binary(raw, 2, end), mtime=0)),
+        ):
             opened = Vectors.open(write(content, name))
             assert opened.words == ["the", "Ä"]
             assert opened.rows(["Ä", "the"]).tolist() == [[3, 4], [0.5, -0.25]]
