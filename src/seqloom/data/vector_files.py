@@ -3,34 +3,31 @@
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from io import BufferedIOBase
 from operator import lt
 from pathlib import Path
-from typing import NamedTuple, Protocol, cast
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from seqloom.data.vector_format import Format, Header, sniff, unpacked
 from seqloom.data.vector_lines import Lines, Matrix, Rows, Undecodable, decoded
-from seqloom.data.vector_numbers import BACK, FRONT, Parser, Positions, Text
+from seqloom.data.vector_numbers import BACK, BLANK, FRONT, Positions, Text
 from seqloom.errors import DataError
 from seqloom.files import locate
 from seqloom.progress import bar
 
-CHUNK = 1 << 19  # bytes: more would leave the processor's cache, less would spend its time between the chunks
+CHUNK = 1 << 18  # bytes: a chunk and what is made of it stay in a core's own cache
 _LONGEST_LINE = 1 << 24
-_CONTROLS = bytes(range(ord(" ")))
+_BLANKS = bytes(range(ord(" ") + 1))
+_CONTROLS = _BLANKS.translate(None, b"\n ")
 _FIRST_FIELD = re.compile(rb"[\x00-\x09\x0b-\x20]*([^\x00-\x20]*)")
 
 Hint = Callable[[Sequence[str]], Sequence[int]]
-Fill = Callable[[memoryview], int]
+Read = Callable[[], bytes]
 
 
 class Block(NamedTuple):
-    """Some rows of a source: their words, their ranks (0 for the source's first row), a reader of their vectors.
-
-    The vectors are read before the next block is asked for, or not at all.
-    """
+    """Some rows of a source: their words, their ranks (0 for the source's first row), a reader of their vectors."""
 
     words: Sequence[str]
     ranks: Positions
@@ -69,21 +66,21 @@ class _File:
         self._path, self._form, self._undecodable = path, form, undecodable
 
     @contextmanager
-    def _opened(self) -> Iterator[Fill]:
-        """What fills a buffer from behind the header on; it moves a bar over the bytes on disk."""
+    def _opened(self) -> Iterator[Read]:
+        """A reader of what is behind the header, chunk by chunk, which moves a bar over the bytes on disk."""
         total = self._path.stat().st_size
         with unpacked(self._path) as file, bar(f"reading {self.name}", total) as running:
             done, disk = 0, getattr(file, "fileobj", file)  # a gzip file's own place is that in what it unpacks
 
-            def fill(buffer: memoryview) -> int:
+            def read() -> bytes:
                 nonlocal done
-                count = cast(BufferedIOBase, file).readinto(buffer)
+                data = file.read(CHUNK)
                 before, done = done, disk.tell()
                 running.advance(done - before)
-                return count
+                return data
 
             file.read(self._form.skip)
-            yield fill
+            yield read
 
     def _check_count(self, rows: int) -> None:
         if self._form.count not in (None, rows):
@@ -97,32 +94,29 @@ class TextFile(_File):
 
     def blocks(self, hint: Hint | None = None) -> Iterator[Block]:
         """The rows in blocks; with a hint, only lines that it picks are looked at beyond their first field."""
-        parser, rows = Parser(), 0
         for text, numbers in self._texts() if hint is None else self._sifted(hint):
-            lines = Lines(text, numbers, self.size, self._path, self._undecodable, parser)
-            rows += len(lines.numbers)
+            lines = Lines(text, numbers, self.size, self._path, self._undecodable)
             yield Block(lines.words, lines.numbers - self._form.header - 1, lines.rows)
-        if hint is None:
-            self._check_count(rows)
 
     def _texts(self) -> Iterator[tuple[Text, Positions]]:
         """The file as texts of whole lines, with the lines' numbers."""
-        number = self._form.header + 1
-        with self._opened() as fill:
-            for text in _texts(fill, self._path):
-                yield text, np.arange(number, number + text.count)
-                number += text.count
+        rows, number = 0, self._form.header + 1
+        with self._opened() as read:
+            for text in _texts(read, self._path):
+                numbers = np.arange(number, number + len(text.begins))
+                number += len(numbers)
+                rows += len(numbers) - _blank_lines(text)
+                yield text, numbers
+        self._check_count(rows)
 
     def _sifted(self, hint: Hint) -> Iterator[tuple[Text, Positions]]:
         """The lines that the hint picks, gathered to texts of about a chunk, for which parsing them pays."""
-        lines: list[bytearray] = []
+        lines: list[bytes] = []
         numbers: list[int] = []
-        rows = weight = 0
+        weight = 0
         for text, every in self._texts():
-            begins, newlines, fields = _first_fields(text)
-            rows += len(fields) - fields.count(b"")
-            for place in hint(decoded(fields, every, self._path, self._undecodable)):
-                lines.append(text.buffer[begins[place] : newlines[place]])
+            for place in hint(decoded(_first_fields(text), every, self._path, self._undecodable)):
+                lines.append(text.buffer[text.begins[place] : text.newlines[place]])
                 numbers.append(int(every[place]))
                 weight += len(lines[-1])
             if weight >= CHUNK:
@@ -130,47 +124,37 @@ class TextFile(_File):
                 lines, numbers, weight = [], [], 0
         if lines:
             yield Text.of(lines), np.array(numbers)
-        self._check_count(rows)
 
 
-def _texts(fill: Fill, path: Path) -> Iterator[Text]:
-    """Everything that is still to be read as texts of whole lines; a last line without an end is given one.
-
-    A text is good until the next is asked for: they share a buffer, which so stays in the processor's cache.
-    """
-    buffer, start = bytearray(FRONT + CHUNK + BACK), FRONT
-    while count := fill(memoryview(buffer)[start:-BACK]):
-        stop = start + count
-        end = buffer.rfind(b"\n", start, stop) + 1
+def _texts(read: Read, path: Path) -> Iterator[Text]:
+    """Everything that is still to be read as texts of whole lines; a last line without an end is given one."""
+    rest, front, back = b"", bytes(FRONT), bytes(BACK)
+    while more := read():
+        buffer = b"".join((front, rest, more, back))
+        end = buffer.rfind(b"\n") + 1
+        rest = buffer[end or FRONT : -BACK]
         if end:
             yield Text(buffer, end)
-        rest = buffer[end or FRONT : stop]
-        start = FRONT + len(rest)
-        if len(buffer) - start - BACK < CHUNK // 2:
-            buffer = bytearray(2 * len(buffer))
-        if len(buffer) > _LONGEST_LINE:
-            raise DataError(f"a line of more than {_LONGEST_LINE >> 21} MB: no text of word vectors", path)
-        buffer[FRONT:start] = rest
-    if start > FRONT:
-        yield Text.of([buffer[FRONT:start]])
+        elif len(rest) > _LONGEST_LINE:
+            raise DataError(f"a line of more than {_LONGEST_LINE >> 20} MB: no text of word vectors", path)
+    if rest:
+        yield Text.of([rest])
 
 
-def _first_fields(text: Text) -> tuple[list[int], list[int], list[bytearray]]:
-    """Where each line begins and ends; and what it holds before its first blank, if anything."""
-    buffer, find = text.buffer, text.buffer.find
-    newlines, newline = [], find(b"\n", FRONT)
-    while 0 < newline < text.end:
-        newlines.append(newline)
-        newline = find(b"\n", newline + 1)
-    begins = [FRONT, *(newline + 1 for newline in newlines[:-1])]
-    gaps = [find(b" ", begin) for begin in begins]
-    if all(map(lt, begins, gaps)) and all(map(lt, gaps, newlines)):
-        fields = text.cut(begins, gaps)
+def _first_fields(text: Text) -> list[bytes]:
+    """What stands in each line before the first blank, or nothing in a line of blanks."""
+    if all(map(lt, text.begins, text.gaps)):
+        fields = text.cut(text.begins, text.gaps)
         joined = b"".join(fields)
         if len(joined.translate(None, _CONTROLS)) == len(joined):
-            return begins, newlines, fields
-    matches = (_FIRST_FIELD.match(buffer, begin) for begin in begins)
-    return begins, newlines, [bytearray(match[1]) for match in matches if match]
+            return fields
+    matches = (_FIRST_FIELD.match(text.buffer, begin) for begin in text.begins)
+    return [match[1] for match in matches if match]
+
+
+def _blank_lines(text: Text) -> int:
+    bare = [place for place, begin in enumerate(text.begins) if text.buffer[begin] <= BLANK]
+    return sum(not text.buffer[text.begins[place] : text.newlines[place]].strip(_BLANKS) for place in bare)
 
 
 class BinaryFile(_File):
@@ -179,10 +163,9 @@ class BinaryFile(_File):
     def blocks(self, hint: Hint | None = None) -> Iterator[Block]:
         """The rows in blocks, which no hint makes smaller: numbers are only read when asked for."""
         rank, rest, promised = 0, b"", self._form.count or 0
-        buffer = memoryview(bytearray(CHUNK))
-        with self._opened() as fill:
-            while rank < promised and (count := fill(buffer)):
-                data = rest + buffer[:count]
+        with self._opened() as read:
+            while rank < promised and (more := read()):
+                data = rest + more
                 words, places, used = self._entries(data, rank, promised - rank)
                 rest = data[used:]
                 if words:
@@ -190,29 +173,24 @@ class BinaryFile(_File):
                     rank += len(words)
                     names = decoded(words, ranks + 1, self._path, self._undecodable)
                     yield Block(names, ranks, self._reader(data, np.array(places)))
-                elif len(rest) > _LONGEST_LINE:
-                    raise self._misfit(rank + 1)
-            rest += buffer[: fill(buffer)]
+            rest += read()
         self._check_end(rank, rest)
 
-    def _entries(self, data: bytes, rank: int, most: int) -> tuple[list[bytearray], list[int], int]:
+    def _entries(self, data: bytes, rank: int, most: int) -> tuple[list[bytes], list[int], int]:
         """The words in the data, where their numbers begin, and how many bytes of the data that makes."""
-        words: list[bytearray] = []
+        words: list[bytes] = []
         places: list[int] = []
         start = 0
         while len(words) < most and (place := data.find(b" ", start) + 1):
             if place + 4 * self.size > len(data):
                 break
-            words.append(bytearray(data[start : place - 1].lstrip(b"\n")))
+            words.append(data[start : place - 1].lstrip(b"\n"))
             if not words[-1] or b"\n" in words[-1]:
-                raise self._misfit(rank + len(words))
+                what = f"no word before the numbers of entry {rank + len(words)}"
+                raise DataError(f"{what}; the file is damaged, or its header wrong", self._path)
             places.append(place)
             start = place + 4 * self.size
         return words, places, start
-
-    def _misfit(self, entry: int) -> DataError:
-        what = f"no word before the numbers of entry {entry}"
-        return DataError(f"{what}; the file is damaged, or its header wrong", self._path)
 
     def _reader(self, data: bytes, places: Positions) -> Callable[[Rows], Matrix]:
         def rows(which: Rows) -> Matrix:

@@ -4,7 +4,6 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from itertools import compress
 from typing import Literal
 
 import numpy as np
@@ -141,13 +140,8 @@ class Wanted:
     def __init__(self, words: Iterable[str], loosest: Loosest = "digits") -> None:
         self.words = tuple(words)
         self.loosest: Loosest = loosest
-        self._depth = Way[loosest.upper()].value
-        forms = zip(*(self._forms(word) for word in self.words), strict=True)
-        self._keys = [set(form) for form in forms] or [set()] * self._depth
-
-    def _forms(self, word: str) -> tuple[str, ...]:
-        lower = word.lower()
-        return (word, lower, _DIGIT.sub("0", lower))[: self._depth]
+        forms = [_forms(word, loosest) for word in self.words]
+        self._keys = [set(form) for form in zip(*forms, strict=True)]
 
     def first_fields(self) -> "Wanted":
         """What is looked for where of every word only the part up to a blank is known."""
@@ -161,29 +155,29 @@ class Wanted:
         turns: tuple[Callable[[Sequence[str]], list[str]], ...] = (list, _lowered, _zeroed)
         for keys, turn in zip(self._keys, turns, strict=False):
             words = turn(words)
-            picked.update(compress(range(len(words)), map(keys.__contains__, words)))
+            picked.update([place for place, word in enumerate(words) if word in keys])
         return sorted(picked)
 
     def take(self, words: Sequence[str]) -> list[int]:
         """The places of the words to be kept: for each wanted form the first that has it, here or in earlier calls."""
         taken = []
         for place in self.any_of(words):
-            pairs = list(zip(self._forms(words[place]), self._keys, strict=True))
-            if any(form in keys for form, keys in pairs):
+            forms = _forms(words[place], self.loosest)
+            if any(form in keys for form, keys in zip(forms, self._keys, strict=True)):
                 taken.append(place)
-                for form, keys in pairs:
-                    keys.discard(form)
+            for form, keys in zip(forms, self._keys, strict=True):
+                keys.discard(form)
         return taken
 
     def match(self, names: Sequence[str], ranks: Positions, vectors: Matrix) -> Match:
         """The match from what was taken of a source, in its order."""
         tables: list[dict[str, int]] = [{} for _ in self._keys]
         for place, name in enumerate(names):
-            for table, form in zip(tables, self._forms(name), strict=True):
+            for table, form in zip(tables, _forms(name, self.loosest), strict=True):
                 table.setdefault(form, place)
         ways, places = np.zeros(len(self.words), np.int8), np.full(len(self.words), -1)
         for number, word in enumerate(self.words):
-            for way, form in enumerate(self._forms(word)):
+            for way, form in enumerate(_forms(word, self.loosest)):
                 if form in tables[way]:
                     ways[number], places[number] = way + 1, tables[way][form]
                     break
@@ -192,6 +186,12 @@ class Wanted:
         result[found] = vectors[places[found]]
         places[found] = ranks[places[found]]
         return Match(self.words, ways, places, result)
+
+
+def _forms(word: str, loosest: Loosest) -> tuple[str, ...]:
+    lower = word.lower()
+    forms = (word, lower, _DIGIT.sub("0", lower))
+    return forms[: Way[loosest.upper()]]
 
 
 def _lowered(words: Sequence[str]) -> list[str]:
