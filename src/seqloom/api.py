@@ -126,7 +126,7 @@ class Model:
         if path is None:
             raise ModelError(f"task {mine.name} has no {split} file; name one with file (--file)")
         columns = mine.columns(path)
-        batcher = Batcher(mine, columns, self._assembly.vocabularies, gold=False)
+        batcher = Batcher(mine, columns, self._assembly.vocabularies, gold=mine.head.measures)
         figures = evaluate(self._assembly.network, batcher, what=f"evaluating {mine.name}")
         protocol = mine.head.protocol(mine.table.head)
         return {"task": mine.name, "file": path, "rows": len(columns), "figures": figures, "protocol": protocol}

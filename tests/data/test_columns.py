@@ -75,7 +75,7 @@ def test_a_selection_counts_and_pads_its_own_rows(rows, data):
     texts = [stored(rows)[row]["text"] for row in chosen]
     assert contents(part) == [stored(rows)[row] for row in chosen]
     assert part["text"].counts() == Counter(token for text in texts for token in text)
-    assert part.lengths(["text"]).tolist() == list(map(len, texts))
+    assert part.lengths(["text"]).tolist() == [[len(text)] for text in texts]
     padded, lengths = part["text"].padded(np.array(chosen))
     assert lengths.tolist() == list(map(len, texts))
     forms = [*part["text"].forms, None]
@@ -106,12 +106,12 @@ def test_rows_know_their_file_and_line():
     assert build(rows, FIELDS).where(1) == "row 1"
 
 
-def test_lengths_are_those_of_the_longest_text():
+def test_lengths_are_those_of_each_text():
     fields = {"a": TextField(), "b": TextField(), "label": LabelField()}
     rows = [{"a": ["x"], "b": ["y", "z"], "label": "l"}, {"a": ["x"] * 3, "b": ["y"], "label": "l"}]
     columns = build(rows, fields)
-    assert columns.lengths(["a", "b"]).tolist() == [2, 3]
-    assert columns.lengths([]).tolist() == [1, 1]
+    assert columns.lengths(["a", "b"]).tolist() == [[1, 2], [3, 1]]
+    assert columns.lengths([]).tolist() == [[1], [1]]
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_a_broken_value_names_file_and_line(cache, row, message):
 
 
 def test_without_a_limit_texts_may_be_long():
-    assert build([{"text": ["a"] * 2000}], FIELDS).lengths(["text"]).tolist() == [2000]
+    assert build([{"text": ["a"] * 2000}], FIELDS).lengths(["text"]).tolist() == [[2000]]
 
 
 def test_nothing_is_also_columns(cache):

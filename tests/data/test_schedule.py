@@ -10,7 +10,7 @@ from seqloom.config import kinds
 from seqloom.data.sampling import Proportional, Related, Sampling, Share, Uniform, Weighted, seeded, uniform
 from seqloom.data.schedule import Groups, Schedule, Tokens, in_order, nested, share_of
 
-LENGTHS = st.lists(st.integers(1, 40), min_size=1, max_size=60).map(np.array)
+LENGTHS = st.lists(st.integers(1, 40), min_size=1, max_size=60).map(lambda lengths: np.array(lengths)[:, None])
 BUDGETS = st.integers(1, 9) | st.integers(1, 120).map(lambda tokens: Tokens(tokens=tokens))
 
 
@@ -39,20 +39,31 @@ def test_rows_of_a_batch_are_neighbours_in_length(lengths, budget, number):
 
 
 def test_padding_is_small():
-    lengths = np.random.default_rng(0).geometric(0.05, 5000)
+    lengths = np.random.default_rng(0).geometric(0.05, (5000, 1))
     for budget in (32, Tokens(tokens=1000)):
         assert share_of(epoch(Groups(lengths, budget, seed=1), 0), lengths) < 0.05
     shuffled = np.random.default_rng(0).permutation(5000).reshape(-1, 20)
     assert share_of(list(shuffled), lengths) > 0.5
 
 
+def test_a_batch_is_cut_where_its_lengths_leap():
+    lengths = np.array([[5]] * 31 + [[400]])
+    assert sorted(map(len, epoch(Groups(lengths, 32, seed=1), 0))) == [1, 31]
+    assert sorted(map(len, epoch(Groups(np.minimum(lengths, 9), 32, seed=1), 0))) == [32]
+
+
+def test_rows_are_grouped_by_the_second_length_within_the_first():
+    lengths = np.random.default_rng(0).integers(5, 25, (5000, 2))
+    assert share_of(epoch(Groups(lengths, 32, seed=1), 0), lengths) < 0.07
+
+
 def test_batches_of_a_number_of_rows_are_as_few_and_even_as_can_be():
-    sizes = [len(rows) for rows in epoch(Groups(np.ones(10, int), 4, seed=1), 0)]
+    sizes = [len(rows) for rows in epoch(Groups(np.ones((10, 1), int), 4, seed=1), 0)]
     assert sorted(sizes) == [3, 3, 4]
 
 
 def test_a_row_over_the_budget_has_a_batch_of_its_own():
-    batches = epoch(Groups(np.array([3, 50, 3]), Tokens(tokens=10), seed=1), 0)
+    batches = epoch(Groups(np.array([[3], [50], [3]]), Tokens(tokens=10), seed=1), 0)
     assert sorted(map(sorted, (rows.tolist() for rows in batches))) == [[0, 2], [1]]
 
 
@@ -67,7 +78,7 @@ def test_any_draw_can_be_had_without_those_before(lengths, budget, draw):
 
 
 def test_epochs_and_seeds_mix_anew():
-    lengths = np.ones(40, int)
+    lengths = np.ones((40, 1), int)
     one = Groups(lengths, 4, seed=1)
     drawn = [np.concatenate(epoch(one, number)).tolist() for number in (0, 1)]
     drawn.append(np.concatenate(epoch(Groups(lengths, 4, seed=2), 0)).tolist())
@@ -78,14 +89,14 @@ def test_the_order_is_the_same_on_every_machine():
     assert seeded(1, "epoch", 0) == 6653624655485779468
     assert uniform(1, "epoch", 0) == 6653624655485779468 / 2**63
     assert seeded(1, 23) != seeded(12, 3)
-    assert Groups(np.ones(6, int), 6, seed=1).rows(0).tolist() == [5, 1, 0, 4, 3, 2]
+    assert Groups(np.ones((6, 1), int), 6, seed=1).rows(0).tolist() == [5, 1, 0, 4, 3, 2]
 
 
 @given(LENGTHS, st.integers(1, 7))
 def test_without_learning_rows_come_once_longest_first(lengths, budget):
     batches = in_order(lengths, budget)
     assert sorted(np.concatenate(batches).tolist()) == list(range(len(lengths)))
-    found = lengths[np.concatenate(batches)]
+    found = lengths[np.concatenate(batches), 0]
     assert (np.diff(found) <= 0).all()
     assert max(map(len, batches)) <= budget
 
@@ -169,13 +180,13 @@ def walk(schedule, steps):
 
 
 def test_a_schedule_goes_on_from_what_was_consumed():
-    groups = {name: Groups(np.arange(1, 30), 4, seed=1) for name in TASKS}
+    groups = {name: Groups(np.arange(1, 30)[:, None], 4, seed=1) for name in TASKS}
     sampling = Uniform(Uniform.Config(), TASKS, seed=1)
     whole = Schedule(sampling, groups)
     steps = walk(whole, range(30))
     half = Schedule(sampling, groups)
     walk(half, range(15))
-    resumed = Schedule(sampling, {name: Groups(np.arange(1, 30), 4, seed=1) for name in TASKS})
+    resumed = Schedule(sampling, {name: Groups(np.arange(1, 30)[:, None], 4, seed=1) for name in TASKS})
     resumed.draws = dict(half.draws)
     assert walk(resumed, range(15, 30)) == steps[15:]
     assert whole.epoch("a") == whole.draws["a"] / 8

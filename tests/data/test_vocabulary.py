@@ -16,7 +16,7 @@ def test_symbols_are_listed_by_frequency_then_code_point():
 
 
 def test_labels_have_neither_padding_nor_an_unknown():
-    labels = Vocabulary.fit({"no": 1, "yes": 3}, text=False)
+    labels = Vocabulary.fit({"no": 1, "yes": 3}, specials=())
     assert list(labels) == ["yes", "no"]
     assert labels.id("perhaps") == -1
 

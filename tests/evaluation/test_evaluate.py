@@ -67,4 +67,4 @@ def test_any_method_of_the_head_can_be_asked(model: Assembly, monkeypatch: pytes
 
     monkeypatch.setattr(type(model.network.head("pos")), "lengths", shapes, raising=False)
     rows = tiny.batcher(model, "pos", "test")
-    assert collect(model.network, rows, "pos", "lengths") == rows.lengths().tolist()
+    assert collect(model.network, rows, "pos", "lengths") == rows.lengths()[:, 0].tolist()

@@ -115,9 +115,9 @@ class Columns:
         return np.arange(len(self.lines)) if self.rows is None else self.rows
 
     def lengths(self, names: Iterable[str]) -> np.ndarray:
-        """The length of each row of the split, over the named texts the longest."""
-        found = [self.columns[name].lengths[self.numbers] for name in names]
-        return np.maximum.reduce(found) if found else np.ones(len(self), dtype=np.int64)
+        """The lengths (rows, texts) of the named texts of each row of the split; those that it lacks are left out."""
+        found = [self.columns[name].lengths[self.numbers] for name in names if name in self.columns]
+        return np.stack(found, 1) if found else np.ones((len(self), 1), dtype=np.int64)
 
     def select(self, rows: np.ndarray) -> "Columns":
         """The split cut to some of its rows."""

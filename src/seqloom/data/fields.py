@@ -13,7 +13,7 @@ from torch import Tensor
 from seqloom.data.batch import Text
 from seqloom.data.columns import Column
 from seqloom.data.tokens import Index
-from seqloom.data.vocabulary import Vocabularies, Vocabulary
+from seqloom.data.vocabulary import END, PRODUCED, SPECIALS, START, Vocabularies, Vocabulary
 
 UNLISTED = -1
 """The id of padding and of a label that training never showed; losses leave it out."""
@@ -24,6 +24,9 @@ class Field(ABC):
 
     numeric: ClassVar[bool] = False
     text: ClassVar[bool] = False
+    """Whether its values are lists of tokens, which the reader cuts and whose length is limited."""
+    gold: ClassVar[bool] = True
+    """Whether it is what is to be predicted, and so left out when predicting."""
 
     @abstractmethod
     def store(self, value: Any) -> Sequence[str] | Sequence[float]:
@@ -48,11 +51,30 @@ class Field(ABC):
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """How often each symbol was seen, and how a vocabulary is made of that."""
+    """How often each symbol was seen, and how a vocabulary is made of that.
+
+    Args:
+        counts: by symbol.
+        minimum: how often a symbol must have been seen.
+        most: how many symbols may be listed; None for all.
+        specials: what the vocabulary begins with.
+        private: whether it belongs to the task (or its `share` group) alone.
+    """
 
     counts: dict[str, int]
     minimum: int = 1
-    text: bool = True
+    most: int | None = None
+    specials: tuple[str, ...] = SPECIALS
+    private: bool = False
+
+    @classmethod
+    def labels(cls, column: Column) -> "Counted":
+        """The labels of a column, a vocabulary of the task's own without any special symbol."""
+        return cls(column.counts(), specials=(), private=True)
+
+    def fit(self) -> Vocabulary:
+        """The vocabulary."""
+        return Vocabulary.fit(self.counts, minimum=self.minimum, most=self.most, specials=self.specials)
 
 
 @dataclass(frozen=True)
@@ -61,6 +83,7 @@ class TextField(Field):
 
     indexes: tuple[Index, ...] = ()
     text: ClassVar[bool] = True
+    gold: ClassVar[bool] = False
 
     def reading(self, indexes: Sequence[Index]) -> "TextField":
         """The same field, read through these indexes."""
@@ -68,11 +91,7 @@ class TextField(Field):
 
     def store(self, value: Any) -> Sequence[str]:
         """The tokens; an empty text is refused, an empty token stands as a blank."""
-        if not _words(value):
-            raise ValueError(f"a text should be a list of tokens, found {value!r:.40}")
-        if not len(value):
-            raise ValueError("the text has no tokens")
-        return [token if token else " " for token in value]
+        return _tokens(value)
 
     def counted(self, column: Column) -> dict[str, Counted]:
         """The symbols of every index with their counts."""
@@ -105,6 +124,54 @@ class TextField(Field):
 
 def _words(value: Any) -> bool:
     return isinstance(value, list | tuple) and all(isinstance(one, str) for one in value)
+
+
+def _tokens(value: Any) -> list[str]:
+    if not _words(value):
+        raise ValueError(f"a text should be a list of tokens, found {value!r:.40}")
+    if not len(value):
+        raise ValueError("the text has no tokens")
+    return [token if token else " " for token in value]
+
+
+@dataclass(frozen=True)
+class TargetField(Field):
+    """A text to be produced, looked up in a vocabulary of the task's own.
+
+    `minimum`: how often a word must occur in training to be listed; `most`: how many may be.
+    """
+
+    vocabulary: str = "target"
+    minimum: int = 1
+    most: int | None = None
+    text: ClassVar[bool] = True
+
+    def store(self, value: Any) -> Sequence[str]:
+        """The tokens; an empty text is refused."""
+        return _tokens(value)
+
+    def counted(self, column: Column) -> dict[str, Counted]:
+        """The words with their counts."""
+        counted = Counted(column.counts(), self.minimum, self.most, PRODUCED, private=True)
+        return {self.vocabulary: counted}
+
+    def tables(self, column: Column, vocabularies: Vocabularies) -> np.ndarray:
+        """The id of every word that the column holds, then those of padding, start and end."""
+        vocabulary = vocabularies[self.vocabulary]
+        ids = [vocabulary.id(form) for form in column.forms]
+        return np.array([*ids, vocabulary.id(START), vocabulary.id(END), 0], dtype=np.int64)
+
+    def collate(self, column: Column, tables: Any, rows: np.ndarray) -> Text:
+        """The words between `<s>` and `</s>`: (batch, time + 2) ids."""
+        forms, lengths = column.padded(rows)
+        edge = np.full((len(rows), 1), -1)
+        framed = np.concatenate([edge - 2, forms, edge], 1)
+        framed[np.arange(len(rows)), lengths + 1] = -2
+        return Text({self.vocabulary: torch.from_numpy(tables[framed])}, torch.from_numpy(lengths + 2))
+
+    def sample(self, random: Random, length: int) -> list[str]:
+        """Words of a few letters."""
+        return [random.choice(["one", "two", "three", "four"]) for _ in range(length)]
 
 
 class FormTable:
@@ -147,7 +214,7 @@ class TagsField(Field):
 
     def counted(self, column: Column) -> dict[str, Counted]:
         """The labels with their counts."""
-        return {self.vocabulary: Counted(column.counts(), text=False)}
+        return {self.vocabulary: Counted.labels(column)}
 
     def tables(self, column: Column, vocabularies: Vocabularies) -> np.ndarray:
         """The id of every label that the column holds; UNLISTED for one that training never showed."""
@@ -178,7 +245,7 @@ class LabelField(Field):
 
     def counted(self, column: Column) -> dict[str, Counted]:
         """The labels with their counts."""
-        return {self.vocabulary: Counted(column.counts(), text=False)}
+        return {self.vocabulary: Counted.labels(column)}
 
     def tables(self, column: Column, vocabularies: Vocabularies) -> np.ndarray:
         """The id of every label that the column holds; UNLISTED for one that training never showed."""

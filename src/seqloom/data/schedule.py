@@ -5,6 +5,7 @@ which rows of a length go together, and in which order batches come, is drawn an
 """
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Annotated
 
 import numpy as np
@@ -27,15 +28,15 @@ class Groups:
     """The batches of one task: rows of nearly equal length, in an order drawn anew each epoch.
 
     Args:
-        lengths: (rows,) tokens of each row.
+        lengths: (rows, texts) tokens of each row's texts; rows of one first length are grouped by the next.
         budget: rows a batch, or a number of tokens that a batch may hold, padding included.
         seed: what the order depends on, with the epoch.
     """
 
     def __init__(self, lengths: np.ndarray, budget: int | Tokens, seed: int) -> None:
-        self.lengths, self.seed = np.asarray(lengths), seed
-        ordered = np.sort(self.lengths, kind="stable")
-        self.cuts = _fill(ordered, budget.tokens) if isinstance(budget, Tokens) else _even(len(ordered), budget)
+        self.lengths, self.seed = lengths, seed
+        longest = lengths.max(1, initial=0)[_ordered(lengths)]
+        self.cuts = _fill(longest, budget.tokens) if isinstance(budget, Tokens) else _even(longest, budget)
         self._epoch: tuple[int, list[np.ndarray]] | None = None
 
     def __len__(self) -> int:
@@ -52,29 +53,54 @@ class Groups:
     def _shuffled(self, epoch: int) -> list[np.ndarray]:
         random = np.random.Generator(np.random.PCG64(seeded(self.seed, "epoch", epoch)))
         mixed = random.permutation(len(self.lengths))
-        ordered = mixed[np.argsort(self.lengths[mixed], kind="stable")]
-        batches = [ordered[start:end] for start, end in zip(self.cuts, self.cuts[1:], strict=False)]
+        ordered = mixed[_ordered(self.lengths[mixed])]
+        batches = [ordered[start:end] for start, end in pairwise(self.cuts)]
         return [batches[number] for number in random.permutation(len(batches))]
 
 
-def _even(rows: int, budget: int) -> list[int]:
-    """Where to cut rows into as few batches as the budget allows, of sizes that differ by one at most."""
+def _ordered(lengths: np.ndarray) -> np.ndarray:
+    """The order (rows,) of rising lengths (rows, texts): by the first text, then by the next.
+
+    The next falls where the first is even and rises where it is odd, so that it makes no leap in between.
+    """
+    turns = np.where(lengths[:, :1] % 2, lengths[:, 1:], -lengths[:, 1:])
+    return np.lexsort((*turns.T[::-1], lengths[:, 0]))
+
+
+def _even(ordered: np.ndarray, budget: int) -> list[int]:
+    """Where to cut rows of some lengths into as few batches as the budget allows, of sizes that differ by one at most.
+
+    A batch that would be padding for the greater part is cut where its lengths leap, as often as need be.
+    """
+    rows = len(ordered)
     batches = -(-rows // budget)
-    return [rows * number // max(1, batches) for number in range(batches + 1)]
+    cuts = [rows * number // max(1, batches) for number in range(batches + 1)]
+    return [0, *(cut for start, end in pairwise(cuts) for cut in _ends(ordered, start, end))]
+
+
+def _ends(lengths: np.ndarray, start: int, end: int) -> list[int]:
+    """Where the batches end that the rows from `start` to `end` are cut into."""
+    inside = lengths[start:end]
+    if 2 * int(inside.sum()) >= len(inside) * int(inside.max()):
+        return [end]
+    leap = start + 1 + int(np.argmax(np.abs(np.diff(np.log(inside)))))
+    return [*_ends(lengths, start, leap), *_ends(lengths, leap, end)]
 
 
 def _fill(ordered: np.ndarray, tokens: int) -> list[int]:
     """Where to cut rows of rising length so that rows × longest stays within `tokens`; one row may exceed it."""
-    cuts = [0]
+    cuts, longest = [0], 0
     for number, length in enumerate(ordered.tolist()):
-        if number > cuts[-1] and (number - cuts[-1] + 1) * length > tokens:
+        longest = max(longest, length)
+        if number > cuts[-1] and (number - cuts[-1] + 1) * longest > tokens:
             cuts.append(number)
+            longest = length
     return [*cuts, len(ordered)] if len(ordered) else cuts
 
 
 def in_order(lengths: np.ndarray, budget: int) -> list[np.ndarray]:
-    """Every row once, the longest first, in batches of at most `budget` rows of nearly equal length."""
-    ordered = np.argsort(-np.asarray(lengths), kind="stable")
+    """Every row once, the longest first, in batches of at most `budget` rows of nearly equal lengths (rows, texts)."""
+    ordered = _ordered(lengths)[::-1]
     return [ordered[start : start + budget] for start in range(0, len(ordered), budget)]
 
 
@@ -117,6 +143,6 @@ def nested(rows: int, keep: int | float, seed: int) -> np.ndarray:
 
 
 def share_of(rows: Sequence[np.ndarray], lengths: np.ndarray) -> float:
-    """The share of a batching's places that are padding."""
-    places = sum(len(one) * int(lengths[one].max()) for one in rows)
+    """The share of a batching's places that are padding, over all texts of lengths (rows, texts)."""
+    places = sum(len(one) * int(lengths[one].max(0).sum()) for one in rows)
     return 1 - float(sum(int(lengths[one].sum()) for one in rows)) / max(1, places)

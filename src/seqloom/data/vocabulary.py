@@ -10,13 +10,16 @@ from seqloom.files import write_text
 
 PADDING, UNKNOWN = "<pad>", "<unk>"
 SPECIALS = (PADDING, UNKNOWN)
+START, END = "<s>", "</s>"
+PRODUCED = (*SPECIALS, START, END)
+"""What the vocabulary of a text that is to be produced begins with."""
 
 
 class Vocabulary:
     """A frozen list of distinct symbols.
 
-    A text's vocabulary begins with `<pad>` (0) and `<unk>` (1), so any symbol has an id; a label vocabulary has
-    neither, and an unlisted label has none.
+    A text's vocabulary begins with `<pad>` (0) and `<unk>` (1), so any symbol has an id, and goes on with `<s>` (2)
+    and `</s>` (3) where the text is to be produced; a label vocabulary has none of them, and an unlisted label no id.
     """
 
     def __init__(self, symbols: Iterable[str]) -> None:
@@ -28,11 +31,19 @@ class Vocabulary:
         self.unknown = self._ids.get(UNKNOWN)
 
     @classmethod
-    def fit(cls, counts: Mapping[str, int], *, minimum: int = 1, text: bool = True) -> "Vocabulary":
-        """List the symbols seen at least `minimum` times, the most frequent first, ties in code-point order."""
-        kept = [symbol for symbol, count in counts.items() if count >= minimum and symbol not in SPECIALS]
+    def fit(
+        cls,
+        counts: Mapping[str, int],
+        *,
+        minimum: int = 1,
+        most: int | None = None,
+        specials: tuple[str, ...] = SPECIALS,
+    ) -> "Vocabulary":
+        """List the `most` frequent symbols seen at least `minimum` times, ties in code-point order."""
+        barred = {*SPECIALS, *specials}
+        kept = [symbol for symbol, count in counts.items() if count >= minimum and symbol not in barred]
         kept.sort(key=lambda symbol: (-counts[symbol], symbol))
-        return cls((*SPECIALS, *kept) if text else kept)
+        return cls((*specials, *kept[:most]))
 
     def __len__(self) -> int:
         return len(self.symbols)

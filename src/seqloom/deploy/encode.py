@@ -74,7 +74,7 @@ def encode(
     found: list[np.ndarray] = [np.empty(0)] * len(columns)
     model.network.eval()
     with torch.inference_mode():
-        for rows in in_order(columns[name].lengths, batch):
+        for rows in in_order(columns.lengths([name]), batch):
             text = field.collate(columns[name], tables, rows)
             encoded = model.network.encode(Batch(task, {name: text}, rows.tolist()), name)
             for row, vector in zip(rows.tolist(), _vectors(encoded, pool, tokens), strict=True):

@@ -17,19 +17,24 @@ ROWS = 64
 
 
 def outputs(
-    network: Network, batcher: Batcher, *, device: torch.device, rows: int = ROWS, what: str = ""
+    network: Network,
+    batcher: Batcher,
+    *,
+    device: torch.device | None = None,
+    rows: int = ROWS,
+    what: str = "",
 ) -> Iterator[tuple[np.ndarray, Batch, Output]]:
     """Run every row of the batcher's split once, longest first; yields the rows' places, their batch and output.
 
     Args:
         network: put into evaluation mode, and back after.
         batcher: whose rows.
-        device: where to run.
+        device: where to run; the CPU if None.
         rows: rows a batch.
         what: the words of a progress bar, if one is wanted.
     """
     groups = in_order(batcher.lengths(), rows)
-    numbers = batcher.columns.numbers
+    numbers, device = batcher.columns.numbers, device or torch.device("cpu")
     learning = network.training
     network.eval()
     try:
@@ -61,11 +66,8 @@ def collect(
     """What a method of the task's head, such as `decode`, says of each row, in the split's order."""
     asked: Callable[[Output, Batch], list[Any]] = getattr(network.head(task), method)
     found: list[Any] = [None] * len(batcher.columns)
-    for places, batch, output in outputs(
-        network, batcher, device=device or torch.device("cpu"), rows=rows, what=what
-    ):
-        for place, one in zip(places.tolist(), asked(output, batch), strict=True):
-            found[place] = one
+    for places, batch, output in outputs(network, batcher, device=device, rows=rows, what=what):
+        _put(found, places, asked(output, batch))
     return found
 
 
@@ -73,6 +75,17 @@ def evaluate(
     network: Network, batcher: Batcher, *, device: torch.device | None = None, rows: int = ROWS, what: str = ""
 ) -> dict[str, float]:
     """The figures of the task on the batcher's split; rates in percent."""
-    predicted = predict(network, batcher, device=device, rows=rows, what=what)
+    head = network.head(batcher.task.name)
+    predicted: list[Any] = [None] * len(batcher.columns)
+    loss, count = 0.0, 0
+    for places, batch, output in outputs(network, batcher, device=device, rows=rows, what=what):
+        _put(predicted, places, head.decode(output, batch))
+        if output.loss is not None:
+            loss, count = loss + float(output.loss), count + output.count
     gold = [batcher.gold(row) for row in batcher.columns.numbers.tolist()]
-    return network.head(batcher.task.name).score(predicted, gold)
+    return head.score(predicted, gold) | (head.measured(loss, count) if head.measures else {})
+
+
+def _put(found: list[Any], places: np.ndarray, values: list[Any]) -> None:
+    for place, one in zip(places.tolist(), values, strict=True):
+        found[place] = one

@@ -163,7 +163,7 @@ def _read(task: Task, split: str) -> Columns:
 
 
 def _sizes(task: Task, columns: Columns) -> dict[str, int]:
-    return {"sentences": len(columns), "tokens": int(columns.lengths(task.texts).sum())}
+    return {"sentences": len(columns), "tokens": int(columns.lengths([*task.texts, *task.targets]).sum())}
 
 
 def _new(
@@ -189,7 +189,7 @@ def _courses(table: Experiment, model: Assembly, training: Mapping[str, Columns]
         if dev is not None:
             tell_unseen(task, dev, model.vocabularies, "dev")
         groups = Groups(train.lengths(), table.training.batch, table.seed)
-        watched = Batcher(task, dev, model.vocabularies, gold=False) if dev is not None else None
+        watched = Batcher(task, dev, model.vocabularies, gold=task.head.measures) if dev is not None else None
         courses[name] = Course(train, groups, watched, table.training.batch)
     return courses
 
@@ -221,7 +221,7 @@ def _finish(trainer: Trainer, out: Path) -> Result:
     for name, task in model.tasks.items():
         if (columns := task.read("test")) is not None:
             tell_unseen(task, columns, model.vocabularies, "test")
-            batcher = Batcher(task, columns, model.vocabularies, gold=False)
+            batcher = Batcher(task, columns, model.vocabularies, gold=task.head.measures)
             test[name] = evaluate(model.network, batcher, what=f"testing {name}")
     # The others have read the best model before the leading rank writes it anew.
     trainer.ranks.wait()

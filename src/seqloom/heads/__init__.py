@@ -28,6 +28,12 @@ class Head(nn.Module, Part, ABC):
     causal: ClassVar[bool] = False
     """Whether it needs an encoder whose states depend on no later token."""
 
+    measures: ClassVar[bool] = False
+    """Whether some of its figures come of the loss, so that evaluation needs gold in the batches; see `measured`."""
+
+    falling: ClassVar[frozenset[str]] = frozenset()
+    """Those of its figures of which less is better."""
+
     couples_rows: ClassVar[bool] = False
     """Whether a row's loss depends on the others of its batch, as with negatives taken from the batch."""
 
@@ -39,7 +45,7 @@ class Head(nn.Module, Part, ABC):
     @classmethod
     @abstractmethod
     def figures(cls, config: Any) -> tuple[str, ...]:
-        """The names of its figures; the first is the one that early stopping watches. All: higher is better."""
+        """The names of its figures, those of `score` before those of `measured`; early stopping watches the first."""
 
     @classmethod
     def common(cls, config: Any, *, size: int, vocabularies: Vocabularies) -> nn.Module:
@@ -62,6 +68,11 @@ class Head(nn.Module, Part, ABC):
     @abstractmethod
     def score(self, predicted: Sequence[Any], gold: Sequence[Any]) -> dict[str, float]:
         """The figures of some predictions; rates in percent."""
+
+    @classmethod
+    def measured(cls, loss: float, count: int) -> dict[str, float]:
+        """The figures that come of the loss, a sum over `count`, such as perplexity."""
+        return {}
 
     @classmethod
     @abstractmethod

@@ -1,7 +1,7 @@
 """Tasks: a reader, a head's fields, and the way between them; reading their splits and fitting vocabularies."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -45,8 +45,13 @@ class Task:
 
     @property
     def texts(self) -> list[str]:
-        """The columns that hold texts."""
-        return [name for name, field in self.fields.items() if field.text]
+        """The columns of the texts that it reads."""
+        return [name for name, field in self.fields.items() if field.text and not field.gold]
+
+    @property
+    def targets(self) -> list[str]:
+        """The columns of the texts that it is to produce."""
+        return [name for name, field in self.fields.items() if field.text and field.gold]
 
     @property
     def group(self) -> str | None:
@@ -93,7 +98,7 @@ class Task:
         key: dict[str, Any] = {
             "file": sha256(path),
             "reader": [config.type, config.content()],
-            "texts": list(self.reader.texts),
+            "texts": [*self.texts, *self.targets],
             "suffixes": locate(path).suffixes,  # a reader may go by them
         }
         key["fields"] = {name: repr(field) for name, field in stored.items()}
@@ -138,8 +143,11 @@ def bind(table: ModelTable, plan: Plan) -> dict[str, Task]:
         assert issubclass(reader, Reader)
         indexes = plan.indexes(plan.routes[name][0]) if plan.routes[name][0] else ()
         fields = {key: _reading(field, indexes) for key, field in head.fields(one.head).items()}
-        texts = tuple(key for key, field in fields.items() if field.text)
-        tasks[name] = Task(name, one, reader(one.reader, texts), head, fields)
+        texts, targets = (
+            tuple(key for key, field in fields.items() if field.text and field.gold == gold)
+            for gold in (False, True)
+        )
+        tasks[name] = Task(name, one, reader(one.reader, texts, targets), head, fields)
     return tasks
 
 
@@ -158,12 +166,8 @@ def fit(tasks: Mapping[str, Task], training: Mapping[str, Columns]) -> dict[str,
     for name, task in tasks.items():
         for key, field in task.fields.items():
             for vocabulary, one in field.counted(training[name][key]).items():
-                place = vocabulary if one.text else f"{task.labels}.{vocabulary}"
-                _merge(counted, place, one)
-    return {
-        name: Vocabulary.fit(one.counts, minimum=one.minimum, text=one.text)
-        for name, one in sorted(counted.items())
-    }
+                _merge(counted, f"{task.labels}.{vocabulary}" if one.private else vocabulary, one)
+    return {name: one.fit() for name, one in sorted(counted.items())}
 
 
 def check_indexes(tasks: Mapping[str, Task]) -> None:
@@ -176,7 +180,7 @@ def check_indexes(tasks: Mapping[str, Task]) -> None:
 
 
 def _merge(counted: dict[str, Counted], place: str, new: Counted) -> None:
-    known = counted.setdefault(place, Counted({}, new.minimum, new.text))
+    known = counted.setdefault(place, replace(new, counts={}))
     for symbol, count in new.counts.items():
         known.counts[symbol] = known.counts.get(symbol, 0) + count
 
@@ -188,7 +192,7 @@ class Batcher:
         self.task, self.columns = task, columns
         known = task.vocabularies(vocabularies)
         self.fields = {
-            name: field for name, field in task.fields.items() if name in columns and (gold or field.text)
+            name: field for name, field in task.fields.items() if name in columns and (gold or not field.gold)
         }
         self.tables = {name: field.tables(columns[name], known) for name, field in self.fields.items()}
 
@@ -201,14 +205,12 @@ class Batcher:
 
     def gold(self, row: int) -> Any:
         """A row's gold value as the head's `score` wants it."""
-        stored = {
-            name: self.columns[name].row(row) for name in self.task.fields if not self.task.fields[name].text
-        }
+        stored = {name: self.columns[name].row(row) for name, field in self.task.fields.items() if field.gold}
         return self.task.head.gold(stored)
 
     def lengths(self) -> np.ndarray:
-        """(rows of the split,) the longest of each row's texts."""
-        return self.columns.lengths(self.task.texts)
+        """(rows of the split, texts) the lengths of the texts to read, then of those to produce."""
+        return self.columns.lengths([*self.task.texts, *self.task.targets])
 
 
 def tell_unseen(task: Task, columns: Columns, vocabularies: Vocabularies, split: str) -> None:
@@ -216,7 +218,7 @@ def tell_unseen(task: Task, columns: Columns, vocabularies: Vocabularies, split:
     known = task.vocabularies(vocabularies)
     for name, field in task.fields.items():
         vocabulary = known.get(getattr(field, "vocabulary", ""))
-        if vocabulary is None or field.text or name not in columns:
+        if vocabulary is None or vocabulary.unknown is not None or name not in columns:
             continue
         for label in (form for form in columns[name].counts() if form not in vocabulary):
             where = _first(columns, name, label)

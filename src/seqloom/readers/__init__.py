@@ -42,13 +42,14 @@ class Reader(Part, ABC):
 
     Args:
         config: its table.
-        texts: the columns that the task's head takes as texts; they must come as lists of tokens.
+        texts: the columns that the task's head reads as texts; they must come as lists of tokens.
+        targets: the columns of texts that it is to produce; they too come as lists of tokens.
     """
 
     family: ClassVar[str] = "readers"
 
-    def __init__(self, config: Any, texts: tuple[str, ...]) -> None:
-        self.config, self.texts = config, texts
+    def __init__(self, config: Any, texts: tuple[str, ...], targets: tuple[str, ...] = ()) -> None:
+        self.config, self.texts, self.targets = config, texts, targets
 
     @classmethod
     @abstractmethod

@@ -41,8 +41,8 @@ class CoNLL(Reader):
         brackets: bool = False
         tokenizer: Tokenizer = "words"
 
-    def __init__(self, config: Any, texts: tuple[str, ...]) -> None:
-        super().__init__(config, texts)
+    def __init__(self, config: Any, texts: tuple[str, ...], targets: tuple[str, ...] = ()) -> None:
+        super().__init__(config, texts, targets)
         self.universal = isinstance(config.tokens, str) or isinstance(config.tags, str)
         self.token = _number(config.tokens, 1 if self.universal else 0)
         self.tag = _number(config.tags, -1)

@@ -70,7 +70,9 @@ class Rows(Reader):
             if any(example.get(name) in values for name, values in self.config.skip.items()):
                 continue
             texts = {
-                name: self._tokens(example[name], name, path, number) for name in self.texts if name in example
+                name: self._tokens(example[name], name, path, number)
+                for name in (*self.texts, *self.targets)
+                if name in example
             }
             yield {**example, **texts, "line": number}
 

@@ -260,9 +260,15 @@ class Trainer:
 
     def _watched(self, figures: Mapping[str, Mapping[str, float]]) -> float | None:
         if self.figure is not None:
-            return figures[self.watch][self.figure]
+            return self._rising(self.watch, self.figure, figures)
         first = {name: one.train.task.figures[0] for name, one in self.courses.items() if name in figures}
-        return sum(figures[name][one] for name, one in first.items()) / len(first) if first else None
+        rising = [self._rising(name, figure, figures) for name, figure in first.items()]
+        return sum(rising) / len(rising) if rising else None
+
+    def _rising(self, task: str, figure: str, figures: Mapping[str, Mapping[str, float]]) -> float:
+        """A figure of which more is better."""
+        falls = figure in self.courses[task].train.task.head.falling
+        return -figures[task][figure] if falls else figures[task][figure]
 
 
 def _seed(seed: int, device: torch.device) -> None:
