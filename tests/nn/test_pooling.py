@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seqloom.errors import ConfigError
-from seqloom.nn.pooling import POOLINGS, AttentivePooling, pool
+from seqloom.nn.pooling import POOLINGS, AttentivePooling, Poolings, pool
 
 LENGTHS = st.lists(st.integers(1, 5), min_size=1, max_size=4)
 
@@ -26,6 +26,7 @@ def test_pooling_is_that_of_each_sentence_alone(how, lengths):
     alone = {
         "mean": lambda row: row.mean(0),
         "max": lambda row: row.amax(0),
+        "min": lambda row: row.amin(0),
         "sum": lambda row: row.sum(0),
         "first": lambda row: row[0],
         "last": lambda row: row[-1],
@@ -74,3 +75,16 @@ def test_attention_learns_in_every_parameter_whatever_the_padding_holds():
 def test_an_unknown_pooling_is_refused():
     with pytest.raises(ConfigError, match="there are mean, max"):
         pool(torch.zeros(1, 1, 1), torch.tensor([1]), "median")
+
+
+def test_several_poolings_stand_in_the_order_given():
+    _, states, lengths = batch([3, 1], 9.0)
+    poolings = Poolings(3, ["min", "attention", "max"]).double()
+    expected = [pool(states, lengths, "min"), poolings.attention(states, lengths), pool(states, lengths, "max")]
+    torch.testing.assert_close(poolings(states, lengths), torch.cat(expected, -1))
+    assert poolings.out == 9
+
+
+def test_an_unknown_one_among_several_is_refused():
+    with pytest.raises(ConfigError, match="'median' is no pooling"):
+        Poolings(3, ["min", "median"])

@@ -1,14 +1,17 @@
 """Layers: tensors in, tensors out; no configuration, no vocabulary, no file. Worth importing alone."""
 
+from seqloom.nn.biattention import BCN, biattention
 from seqloom.nn.characters import CharacterCNN, Highway
 from seqloom.nn.crf import LinearChainCRF, allowed_transitions
 from seqloom.nn.dropout import EmbeddingDropout, LockedDropout, WordDropout
+from seqloom.nn.maxout import Maxout, MaxoutNetwork
 from seqloom.nn.perceptron import MLP
-from seqloom.nn.pooling import AttentivePooling, pool
+from seqloom.nn.pooling import AttentivePooling, Poolings, pool
 from seqloom.nn.recurrent import Recurrence, Recurrent, RecurrentLayer
 from seqloom.nn.unrolling import unroll
 
 __all__ = [
+    "BCN",
     "MLP",
     "AttentivePooling",
     "CharacterCNN",
@@ -16,11 +19,15 @@ __all__ = [
     "Highway",
     "LinearChainCRF",
     "LockedDropout",
+    "Maxout",
+    "MaxoutNetwork",
+    "Poolings",
     "Recurrence",
     "Recurrent",
     "RecurrentLayer",
     "WordDropout",
     "allowed_transitions",
+    "biattention",
     "pool",
     "unroll",
 ]

@@ -1,6 +1,6 @@
 """One vector for a sentence from the states of its words; padding takes no part."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -13,12 +13,13 @@ def past_end(lengths: Tensor, time: int, device: torch.device) -> Tensor:
     return torch.arange(time, device=device) >= lengths.to(device).unsqueeze(1)
 
 
-def _masked(states: Tensor, lengths: Tensor, value: float) -> Tensor:
+def masked(states: Tensor, lengths: Tensor, value: float = 0.0) -> Tensor:
+    """Put `value` where states (batch, time, size) lie past their sentence's end."""
     return states.masked_fill(past_end(lengths, states.shape[1], states.device).unsqueeze(-1), value)
 
 
 def _sum(states: Tensor, lengths: Tensor) -> Tensor:
-    return _masked(states, lengths, 0.0).sum(1)
+    return masked(states, lengths).sum(1)
 
 
 def _mean(states: Tensor, lengths: Tensor) -> Tensor:
@@ -26,7 +27,11 @@ def _mean(states: Tensor, lengths: Tensor) -> Tensor:
 
 
 def _max(states: Tensor, lengths: Tensor) -> Tensor:
-    return _masked(states, lengths, -torch.inf).max(1).values
+    return masked(states, lengths, -torch.inf).max(1).values
+
+
+def _min(states: Tensor, lengths: Tensor) -> Tensor:
+    return masked(states, lengths, torch.inf).min(1).values
 
 
 def _first(states: Tensor, lengths: Tensor) -> Tensor:
@@ -40,6 +45,7 @@ def _last(states: Tensor, lengths: Tensor) -> Tensor:
 POOLINGS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "mean": _mean,
     "max": _max,
+    "min": _min,
     "sum": _sum,
     "first": _first,
     "last": _last,
@@ -52,7 +58,7 @@ def pool(states: Tensor, lengths: Tensor, how: str) -> Tensor:
     Args:
         states: (batch, time, size).
         lengths: (batch,), words of each sentence, at least 1.
-        how: a name in `POOLINGS`: mean, max, sum, first or last.
+        how: a name in `POOLINGS`: mean, max, min, sum, first or last.
 
     Returns:
         (batch, size).
@@ -60,9 +66,13 @@ def pool(states: Tensor, lengths: Tensor, how: str) -> Tensor:
     Raises:
         ConfigError: there is no pooling of that name.
     """
-    if how not in POOLINGS:
-        raise ConfigError(f"{how!r} is no pooling; there are {', '.join(POOLINGS)}")
-    return POOLINGS[how](states, lengths)
+    return _known(how)(states, lengths)
+
+
+def _known(name: str) -> Callable[[Tensor, Tensor], Tensor]:
+    if name not in POOLINGS:
+        raise ConfigError(f"{name!r} is no pooling; there are {', '.join(POOLINGS)}")
+    return POOLINGS[name]
 
 
 class AttentivePooling(nn.Module):
@@ -86,9 +96,40 @@ class AttentivePooling(nn.Module):
     def weights(self, states: Tensor, lengths: Tensor) -> Tensor:
         """Return what each word weighs: (batch, heads, time), 0 on padding, a sum of 1 for each head."""
         rated = states if self.inner is None else torch.tanh(self.inner(states))
-        return _masked(self.outer(rated), lengths, -torch.inf).softmax(1).transpose(1, 2)
+        return masked(self.outer(rated), lengths, -torch.inf).softmax(1).transpose(1, 2)
 
     def forward(self, states: Tensor, lengths: Tensor) -> Tensor:
         """Pool states (batch, time, size) of sentences of those lengths into (batch, heads * size)."""
-        states = _masked(states, lengths, 0.0)
+        states = masked(states, lengths)
         return (self.weights(states, lengths) @ states).flatten(1)
+
+
+class Poolings(nn.Module):
+    """Several poolings of the same states, one after another in the vector.
+
+    Args:
+        size: features of a state.
+        names: names in `POOLINGS`, or "attention" for an `AttentivePooling` of its own.
+
+    Raises:
+        ConfigError: there is no pooling of a name.
+    """
+
+    def __init__(self, size: int, names: Sequence[str]) -> None:
+        super().__init__()
+        self.names = tuple(names)
+        for name in self.names:
+            if name != "attention":
+                _known(name)
+        self.out = size * len(self.names)
+        self.attention = AttentivePooling(size) if "attention" in self.names else None
+
+    def forward(self, states: Tensor, lengths: Tensor) -> Tensor:
+        """Pool states (batch, time, size) of sentences of those lengths into (batch, poolings * size)."""
+        return torch.cat([self._one(name, states, lengths) for name in self.names], -1)
+
+    def _one(self, name: str, states: Tensor, lengths: Tensor) -> Tensor:
+        if name != "attention" or self.attention is None:
+            return pool(states, lengths, name)
+        pooled: Tensor = self.attention(states, lengths)
+        return pooled
