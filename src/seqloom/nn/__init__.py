@@ -2,10 +2,12 @@
 
 from seqloom.nn.biattention import BCN, biattention
 from seqloom.nn.characters import CharacterCNN, Highway
+from seqloom.nn.coattention import Coattention
 from seqloom.nn.crf import LinearChainCRF, allowed_transitions
 from seqloom.nn.dropout import EmbeddingDropout, LockedDropout, WordDropout
 from seqloom.nn.maxout import Maxout, MaxoutNetwork
 from seqloom.nn.perceptron import MLP
+from seqloom.nn.pointing import DynamicPointer, HighwayMaxout, Pointing, best_spans
 from seqloom.nn.pooling import AttentivePooling, Poolings, pool
 from seqloom.nn.recurrent import Recurrence, Recurrent, RecurrentLayer
 from seqloom.nn.unrolling import unroll
@@ -15,18 +17,23 @@ __all__ = [
     "MLP",
     "AttentivePooling",
     "CharacterCNN",
+    "Coattention",
+    "DynamicPointer",
     "EmbeddingDropout",
     "Highway",
+    "HighwayMaxout",
     "LinearChainCRF",
     "LockedDropout",
     "Maxout",
     "MaxoutNetwork",
+    "Pointing",
     "Poolings",
     "Recurrence",
     "Recurrent",
     "RecurrentLayer",
     "WordDropout",
     "allowed_transitions",
+    "best_spans",
     "biattention",
     "pool",
     "unroll",
