@@ -2,14 +2,21 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from itertools import chain
+from typing import Annotated, Any, ClassVar, Literal
 
-from torch import nn
+import pydantic
+from torch import Tensor, nn
+from torch.nn import functional
 
-from seqloom.config import Part
+from seqloom.config import Count, Part, Share, Table
 from seqloom.data.batch import Batch, Encoded, Output
-from seqloom.data.fields import Field
+from seqloom.data.fields import UNLISTED, Field, LabelField, TextField
 from seqloom.data.vocabulary import Vocabularies
+from seqloom.metrics import accuracy, macro_f1
+from seqloom.nn.biattention import BCN
+from seqloom.nn.perceptron import MLP
+from seqloom.nn.pooling import Poolings
 
 
 class Head(nn.Module, Part, ABC):
@@ -34,8 +41,8 @@ class Head(nn.Module, Part, ABC):
     falling: ClassVar[frozenset[str]] = frozenset()
     """Those of its figures of which less is better."""
 
-    couples_rows: ClassVar[bool] = False
-    """Whether a row's loss depends on the others of its batch, as with negatives taken from the batch."""
+    couples_rows: bool = False
+    """Whether a row's loss depends on the others of its batch: negatives taken from it, batch normalisation."""
 
     @classmethod
     @abstractmethod
@@ -88,3 +95,132 @@ class Head(nn.Module, Part, ABC):
     def written(cls, example: Mapping[str, Any], predicted: Any) -> str:
         """A prediction as text, as `seqloom predict` writes it."""
         return f"{predicted}\n"
+
+
+class BiattentionTable(Table):
+    """The biattentive classification network (McCann et al. 2017, section 5); see `seqloom.nn.BCN`.
+
+    `hidden`: numbers a direction of the LSTMs that integrate a text with what it attends to; `integrators`: 1 for both
+    sides, or for a text alone; `reduction`: how many times smaller the first maxout layer is than what it reads, the
+    second being half as large; `pieces`: linear maps for each of their units; `dropout`: before each of the three
+    maxout layers, one rate or three.
+    """
+
+    hidden: Count = 300
+    integrators: Literal[1, 2] = 2
+    poolings: Annotated[list[Literal["max", "mean", "min", "attention"]], pydantic.Field(min_length=1)] = [
+        "max",
+        "mean",
+        "min",
+        "attention",
+    ]
+    reduction: Count = 4
+    pieces: Count = 4
+    batch_norm: bool = True
+    dropout: Share | list[Share] = 0.2
+
+    @pydantic.model_validator(mode="after")
+    def _three(self) -> "BiattentionTable":
+        if isinstance(self.dropout, list) and len(self.dropout) != 3:
+            raise ValueError(f"dropout: one rate or three, for three maxout layers, found {len(self.dropout)}")
+        return self
+
+
+class LabelTable(Table):
+    """How one label for a row is scored: by a perceptron over pooled states, or by a BCN."""
+
+    pool: Literal["max", "mean", "last", "attention"] = "max"
+    hidden: list[Count] = []
+    activation: Literal["relu", "tanh"] = "relu"
+    dropout: Share = 0.0
+    input_dropout: Share | None = None
+    bcn: BiattentionTable | None = None
+
+    @pydantic.model_validator(mode="after")
+    def _one_of_both(self) -> "LabelTable":
+        fields = type(self).model_fields
+        idle = [key for key, info in fields.items() if key != "bcn" and getattr(self, key) != info.default]
+        if self.bcn is not None and idle:
+            raise ValueError(f"with bcn nothing reads {', '.join(idle)}; leave it out, or bcn")
+        return self
+
+
+class LabelHead(Head):
+    """What heads that give each row one label share; a kind says by `encodes` which texts it reads, one or two."""
+
+    @classmethod
+    def fields(cls, config: Any) -> Mapping[str, Field]:
+        """Its texts and `label`."""
+        return {**{name: TextField() for name in cls.encodes}, "label": LabelField()}
+
+    @classmethod
+    def figures(cls, config: Any) -> tuple[str, ...]:
+        """Accuracy, and F1 averaged over the labels."""
+        return ("accuracy", "f1_macro")
+
+    @classmethod
+    def protocol(cls, config: Any) -> str:
+        """The conventions of its figures."""
+        return "accuracy; f1_macro: F1 of each label seen in gold or predictions, averaged; in percent"
+
+    def __init__(
+        self, config: Any, *, size: int, vocabularies: Vocabularies, shared: nn.Module | None = None
+    ) -> None:
+        super().__init__(config, size=size, vocabularies=vocabularies)
+        self.labels = vocabularies["label"]
+        self.how, classes = config.pool, len(self.labels)
+        self.bcn: BCN | None = None
+        if config.bcn is not None:
+            self.bcn = BCN(size, classes, pair=len(self.encodes) == 2, **config.bcn.model_dump())
+            self.couples_rows = self.bcn.couples_rows
+            return
+        self.pooling = Poolings(size, [self.how]) if self.how != "last" else None
+        rate = config.dropout if config.input_dropout is None else config.input_dropout
+        self.dropout = nn.Dropout(rate)
+        features = self.features(config, size)
+        self.scorer = MLP(features, config.hidden, classes, config.activation, config.dropout)
+
+    @classmethod
+    @abstractmethod
+    def features(cls, config: Any, size: int) -> int:
+        """How many numbers `joined` makes of vectors of that size."""
+
+    @abstractmethod
+    def joined(self, *vectors: Tensor) -> Tensor:
+        """What the perceptron reads, (batch, features), from the vector of each text, (batch, size)."""
+
+    def forward(self, batch: Batch, **encoded: Encoded) -> Output:
+        """Loss summed over rows; scores (batch, labels)."""
+        scores = self._scores([encoded[name] for name in self.encodes]).float()
+        gold = batch.tensor("label")
+        if gold is None:
+            return Output(None, len(batch), scores)
+        loss = functional.cross_entropy(scores, gold, ignore_index=UNLISTED, reduction="sum")
+        return Output(loss, int((gold != UNLISTED).sum()), scores)
+
+    def _scores(self, texts: Sequence[Encoded]) -> Tensor:
+        scores: Tensor
+        if self.bcn is not None:
+            scores = self.bcn(*chain.from_iterable((text.states, text.lengths) for text in texts))
+        else:
+            scores = self.scorer(self.dropout(self.joined(*map(self._pooled, texts))))
+        return scores
+
+    def _pooled(self, text: Encoded) -> Tensor:
+        if self.pooling is None:
+            return text.final
+        pooled: Tensor = self.pooling(text.states, text.lengths)
+        return pooled
+
+    def decode(self, output: Output, batch: Batch) -> list[str]:
+        """The best label of each row."""
+        return [self.labels[best] for best in output.scores.argmax(-1).tolist()]
+
+    @classmethod
+    def gold(cls, stored: Mapping[str, list[Any]]) -> str:
+        """The label."""
+        return str(stored["label"][0])
+
+    def score(self, predicted: Sequence[Any], gold: Sequence[Any]) -> dict[str, float]:
+        """Accuracy and macro F1 in percent."""
+        return {"accuracy": 100 * accuracy(predicted, gold), "f1_macro": 100 * macro_f1(predicted, gold)}
