@@ -157,7 +157,8 @@ def _table(table: type[Table], plural: str) -> str:
     if name := next((name for name, one in TABLES.items() if one is table), None):
         return f"[{name.removesuffix('s')}{plural}](#{name})"
     keys = [f"{key}: {_words(info.rebuild_annotation())}" for key, info in table.model_fields.items()]
-    return f"`{{{', '.join(keys)}}}`"
+    inner = ", ".join(keys).replace("`", "")
+    return f"`{{{inner}}}`"
 
 
 def _flat(marks: Sequence[Any]) -> list[Any]:

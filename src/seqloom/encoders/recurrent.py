@@ -8,17 +8,28 @@ from seqloom.config import Count, Share, Table
 from seqloom.data.batch import Encoded
 from seqloom.encoders import Encoder, Input
 from seqloom.nn.dropout import LockedDropout
+from seqloom.nn.perceptron import named_activation
 from seqloom.nn.recurrent import Recurrent
+
+
+class Projection(Table):
+    """A layer over each vector that comes in: numbers in what it makes of it, the activation, dropout after that."""
+
+    size: Count
+    activation: Literal["relu", "tanh"] = "relu"
+    dropout: Share = 0.0
 
 
 class RecurrentTable(Table):
     """What the kinds share.
 
-    `hidden`: numbers a direction; `dropout`: on the vectors that come in, between layers and on the states that go
-    out, unless one of these is set apart; `locked`: with one mask all along a text.
+    `project`: a layer over each vector before the stack; `hidden`: numbers a direction; `dropout`: on the vectors that
+    come in, between layers and on the states that go out, unless one of these is set apart; `locked`: with one mask
+    all along a text.
     """
 
     input: Input | None = None
+    project: Projection | None = None
     hidden: Count
     layers: Count = 1
     bidirectional: bool = False
@@ -40,7 +51,7 @@ class RecurrentEncoder(Encoder, Recurrent):
         Recurrent.__init__(
             self,
             self.cell,
-            size,
+            config.project.size if config.project else size,
             config.hidden,
             layers=config.layers,
             bidirectional=config.bidirectional,
@@ -53,13 +64,22 @@ class RecurrentEncoder(Encoder, Recurrent):
             forget_bias=getattr(config, "forget_bias", None),
         )
         rate = _either(config.input_dropout, config.dropout)
-        self.before = LockedDropout(rate) if config.locked else nn.Dropout(rate)
+        dropout = LockedDropout if config.locked else nn.Dropout
+        self.before = dropout(rate)
+        self.project: nn.Linear | None = None
+        if config.project is not None:
+            self.project = nn.Linear(size, config.project.size)
+            self.activation = named_activation(config.project.activation)
+            self.projected = dropout(config.project.dropout)
         self.size = self.out
         self.causal = not config.bidirectional
 
     def forward(self, x: Tensor, lengths: Tensor, state: Any = None) -> Encoded:  # type: ignore[override]
         """Encode x (batch, time, size of a vector)."""
-        out = Recurrent.forward(self, self.before(x), lengths, state)
+        x = self.before(x)
+        if self.project is not None:
+            x = self.projected(self.activation(self.project(x)))
+        out = Recurrent.forward(self, x, lengths, state)
         return Encoded(out.states, out.layers, out.raw, out.final, lengths, out.state)
 
 

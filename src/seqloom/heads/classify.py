@@ -1,85 +1,31 @@
 """A label for a whole text: topic, sentiment, question type."""
 
-from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import Tensor
 
-from seqloom.config import Count, Share, Table
-from seqloom.data.batch import Batch, Encoded, Output
-from seqloom.data.fields import UNLISTED, Field, LabelField, TextField
-from seqloom.data.vocabulary import Vocabularies
-from seqloom.heads import Head
-from seqloom.metrics import accuracy, macro_f1
-from seqloom.nn.perceptron import MLP
-from seqloom.nn.pooling import AttentivePooling, pool
+from seqloom.heads import LabelHead, LabelTable
 
 
-class Classify(Head):
-    """States pooled into one vector, and a perceptron over it."""
+class Classify(LabelHead):
+    """States pooled into one vector, and a perceptron over it; or a BCN, where the text is compared with itself."""
 
-    class Config(Table):
-        """`pool`: how states become one vector; `hidden`: numbers in each hidden layer."""
+    class Config(LabelTable):
+        """`pool`: how states become one vector; `hidden`: numbers in each hidden layer of the perceptron.
+
+        `dropout`: on the vector and in the hidden layers, unless `input_dropout` is set apart for the vector. `bcn`:
+        the biattentive classification network instead of all these (McCann et al. 2017, section 5), with `hidden`
+        numbers a direction; 1 or 2 `integrators`, one for each side of the comparison; maxout layers, the first
+        smaller than what it reads by the `reduction`, of so many `pieces` a unit; one rate of dropout, or three.
+        """
 
         type: Literal["classify"] = "classify"
-        pool: Literal["max", "mean", "last", "attention"] = "max"
-        hidden: list[Count] = []
-        dropout: Share = 0.0
 
     @classmethod
-    def fields(cls, config: Any) -> Mapping[str, Field]:
-        """`text` and `label`."""
-        return {"text": TextField(), "label": LabelField()}
+    def features(cls, config: Any, size: int) -> int:
+        """Those of the vector."""
+        return size
 
-    @classmethod
-    def figures(cls, config: Any) -> tuple[str, ...]:
-        """Accuracy, and F1 averaged over the labels."""
-        return ("accuracy", "f1_macro")
-
-    @classmethod
-    def protocol(cls, config: Any) -> str:
-        """The conventions of its figures."""
-        return "accuracy; f1_macro: F1 of each label seen in gold or predictions, averaged; in percent"
-
-    def __init__(
-        self, config: Any, *, size: int, vocabularies: Vocabularies, shared: nn.Module | None = None
-    ) -> None:
-        super().__init__(config, size=size, vocabularies=vocabularies)
-        self.how = config.pool
-        self.labels = vocabularies["label"]
-        self.attention = AttentivePooling(size) if config.pool == "attention" else None
-        self.dropout = nn.Dropout(config.dropout)
-        self.scorer = MLP(size, config.hidden, len(self.labels), dropout=config.dropout)
-
-    def forward(self, batch: Batch, **encoded: Encoded) -> Output:
-        """Loss summed over rows; scores (batch, labels)."""
-        scores = self.scorer(self.dropout(self._pooled(encoded["text"]))).float()
-        gold = batch.tensor("label")
-        if gold is None:
-            return Output(None, len(batch), scores)
-        loss = functional.cross_entropy(scores, gold, ignore_index=UNLISTED, reduction="sum")
-        return Output(loss, int((gold != UNLISTED).sum()), scores)
-
-    def _pooled(self, text: Encoded) -> Tensor:
-        if self.how == "last":
-            return text.final
-        pooled: Tensor = (
-            self.attention(text.states, text.lengths)
-            if self.attention is not None
-            else pool(text.states, text.lengths, self.how)
-        )
-        return pooled
-
-    def decode(self, output: Output, batch: Batch) -> list[str]:
-        """The best label of each row."""
-        return [self.labels[best] for best in output.scores.argmax(-1).tolist()]
-
-    @classmethod
-    def gold(cls, stored: Mapping[str, list[Any]]) -> str:
-        """The label."""
-        return str(stored["label"][0])
-
-    def score(self, predicted: Sequence[Any], gold: Sequence[Any]) -> dict[str, float]:
-        """Accuracy and macro F1 in percent."""
-        return {"accuracy": 100 * accuracy(predicted, gold), "f1_macro": 100 * macro_f1(predicted, gold)}
+    def joined(self, *vectors: Tensor) -> Tensor:
+        """The one vector."""
+        return vectors[0]
