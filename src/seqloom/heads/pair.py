@@ -37,4 +37,5 @@ class Pair(LabelHead):
     def joined(self, *vectors: Tensor) -> Tensor:
         """The vectors, unless their order means nothing, their distances and their products."""
         u, v = vectors
-        return torch.cat([*(() if self.symmetric else vectors), (u - v).abs(), u * v], -1)
+        relations = (u - v).abs(), u * v
+        return torch.cat(relations if self.symmetric else (u, v, *relations), -1)

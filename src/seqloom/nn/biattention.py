@@ -58,8 +58,8 @@ class BCN(nn.Module):
     """The biattentive classification network, from the states of one text or two to the scores of classes.
 
     McCann et al., "Learned in Translation: Contextualized Word Vectors" (2017), section 5, after its encoder. A
-    single text is compared with itself. Padding changes nothing; with batch normalisation the rows of a batch depend
-    on each other in training.
+    single text is compared with itself. The self-attentive pooling has no bias, of which its softmax would take no
+    notice. Padding changes nothing; with batch normalisation the rows of a batch depend on each other in training.
 
     AllenNLP's variant for one text has `integrators=1`, `reduction=2`, `batch_norm=False`, `poolings=("max", "min",
     "mean", "attention")` and `dropout=(0.1, 0.2, 0.3)`.
