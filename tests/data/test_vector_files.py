@@ -114,14 +114,23 @@ def test_words_come_back_with_their_blanks_however_a_file_separates_them(words, 
 
 
 def test_a_file_of_many_chunks_is_read_as_one(write, monkeypatch):
-    values = np.random.default_rng(0).normal(0, 1, (60, 7)).astype(np.float32)
+    values = np.random.default_rng(0).normal(0, 1, (150, 7)).astype(np.float32)
     path = write("".join(f"w{i} {' '.join(map(str, row.tolist()))} \n" for i, row in enumerate(values)))
     for size in (1, 100, 3000):
         monkeypatch.setattr(vector_files, "CHUNK", size)
         opened = Vectors.open(path)
-        assert len(opened.words) == 60
+        assert len(opened.words) == 150
         assert (opened.matrix == values).all()
-        assert (Vectors.open(path).rows(["w59", "w0"]) == values[[59, 0]]).all()
+        assert (Vectors.open(path).rows(["w149", "w0", "w64"]) == values[[149, 0, 64]]).all()
+
+
+def test_a_line_without_an_end_is_not_read_for_ever(write, monkeypatch):
+    path = write("a 0.5\n" + "b" * 5000)
+    monkeypatch.setattr(vector_files, "CHUNK", 100)
+    monkeypatch.setattr(vector_files, "_LONGEST_LINE", 1000)
+    for read in (lambda: Vectors.open(path).matrix, lambda: Vectors.open(path).rows(["a"])):
+        with pytest.raises(DataError, match="no text of word vectors"):
+            read()
 
 
 def test_only_rows_that_are_asked_for_are_parsed(write):

@@ -6,7 +6,6 @@ and may stand at its end. A word may have blanks inside, as in ". . .": the last
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from operator import lt
 from pathlib import Path
 from typing import Literal
 
@@ -15,10 +14,12 @@ from numpy.typing import NDArray
 
 from seqloom.data.vector_numbers import (
     BLANK,
+    FRONT,
+    NEWLINE,
     NotANumber,
+    Parser,
     Positions,
     Text,
-    parse,
 )
 from seqloom.errors import DataError
 
@@ -30,11 +31,11 @@ ALL = slice(None)
 
 @dataclass(frozen=True, slots=True)
 class _Layout:
-    """For the lines that are not blank: their number, their word, the bytes around each number."""
+    """Of the lines that are not blank, the numbers and words; and around each field from the word's last the bytes."""
 
     numbers: Positions
     words: list[bytes]
-    befores: Positions  # (lines, size): the byte before each number
+    befores: Positions  # (lines, 1 + size)
     ends: Positions
 
 
@@ -45,8 +46,10 @@ class Lines:
         DataError: a line with too few numbers, or with too many, or a word that is not UTF-8.
     """
 
-    def __init__(self, text: Text, numbers: Positions, size: int, path: Path, undecodable: Undecodable) -> None:
-        self._text, self._path, self._size = text, path, size
+    def __init__(
+        self, text: Text, numbers: Positions, size: int, path: Path, undecodable: Undecodable, parser: Parser
+    ) -> None:
+        self._text, self._path, self._size, self._parser = text, path, size, parser
         self._layout = self._even(numbers) or self._uneven(numbers)
         self.numbers = self._layout.numbers
         self.words = decoded(self._layout.words, self.numbers, path, undecodable)
@@ -67,36 +70,31 @@ class Lines:
             raise self._refusal(fault.index, which) from None
 
     def _parsed(self, which: Rows) -> Matrix:
-        befores, ends = self._layout.befores[which], self._layout.ends[which]
-        return parse(self._text, befores.ravel(), ends.ravel()).reshape(ends.shape)
+        return self._parser.parse(self._text, self._layout.befores[which], self._layout.ends[which])
 
     def _refusal(self, index: int, which: Rows) -> DataError:
-        row, column = divmod(index, self._size)
+        row, column = divmod(index, 1 + self._size)
         before, end = self._layout.befores[which][row, column], self._layout.ends[which][row, column]
-        token = _shown(self._text.buffer[before + 1 : end])
-        what = (
-            f'"{token}" is not a number; after the word {self._size} numbers are expected, and this is number'
-        )
-        return DataError(f"{what} {column + 1}", self._path, int(self.numbers[which][row]))
+        token = _shown(self._text.cut([before + 1], [end])[0])
+        what = f'"{token}" is not a number; after the word {self._size} numbers are expected'
+        return DataError(f"{what}, and this is number {column}", self._path, int(self.numbers[which][row]))
 
     def _even(self, numbers: Positions) -> _Layout | None:
-        """The layout if every line is a word without blanks, one space, `size` numbers; else None."""
-        text = self._text
-        if not all(map(lt, text.begins, text.gaps)):
+        """The layout if every line is a word without blanks and `size` numbers, with blanks only behind; else None."""
+        text, fields = self._text, 1 + self._size
+        edges = text.edges(fields)
+        if edges is None:
             return None
-        count = len(text.gaps) * self._size
-        ends = text.stops(count)
-        if len(ends) != count:
+        newlines, behind = edges[fields::fields], edges[1::fields]
+        if (text.octets[newlines] != NEWLINE).any():
+            newlines = text.newlines
+            if (edges[fields::fields] > newlines).any() or (behind[1:] < newlines[:-1]).any():
+                return None
+        begins = np.append(FRONT, newlines[:-1] + 1)
+        if (text.octets[begins] <= BLANK).any():
             return None
-        if not (
-            (ends[:: self._size] > text.gaps) & (ends[self._size - 1 :: self._size] <= text.newlines)
-        ).all():
-            return None
-        befores = np.empty_like(ends)
-        befores[1:] = ends[:-1]
-        befores[:: self._size] = text.gaps
-        words = text.cut(text.begins, text.gaps)
-        return _Layout(numbers, words, befores.reshape(-1, self._size), ends.reshape(-1, self._size))
+        befores, ends = edges[:-1].reshape(-1, fields), edges[1:].reshape(-1, fields)
+        return _Layout(numbers, text.cut(begins.tolist(), behind.tolist()), befores, ends)
 
     def _uneven(self, numbers: Positions) -> _Layout:
         """The layout of any lines, told from where each run of visible bytes starts and ends."""
@@ -109,11 +107,11 @@ class Lines:
         self._refuse_short(fields, numbers)
         kept = fields > 0
         upto, fields, numbers = upto[kept], fields[kept], numbers[kept]
-        begins, last, stops = starts[upto - fields], starts[upto - size - 1], ends[upto - size - 1]
-        self._refuse_long(fields, text.cut(last.tolist(), stops.tolist()), numbers)
-        vector = upto[:, None] + np.arange(-size, 0)
-        words = text.cut(begins.tolist(), stops.tolist())
-        return _Layout(numbers, words, starts[vector] - 1, ends[vector])
+        vector = upto[:, None] + np.arange(-size - 1, 0)
+        befores, ends = starts[vector] - 1, ends[vector]
+        self._refuse_long(fields, text.cut((befores[:, 0] + 1).tolist(), ends[:, 0].tolist()), numbers)
+        words = text.cut(starts[upto - fields].tolist(), ends[:, 0].tolist())
+        return _Layout(numbers, words, befores, ends)
 
     def _refuse_short(self, fields: Positions, numbers: Positions) -> None:
         for place in np.flatnonzero((fields > 0) & (fields <= self._size))[:1].tolist():
@@ -139,7 +137,9 @@ def is_number(field: bytes) -> bool:
     return True
 
 
-def decoded(words: list[bytes], numbers: Positions, path: Path, undecodable: Undecodable) -> list[str]:
+def decoded(
+    words: list[bytes], numbers: Sequence[int] | Positions, path: Path, undecodable: Undecodable
+) -> list[str]:
     """The words as strings; no word holds a line end.
 
     Raises:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from itertools import compress
 from typing import Literal
 
 import numpy as np
@@ -17,8 +18,7 @@ Loosest = Literal["exact", "lower", "digits"]
 Unknown = Literal["zero", "normal", "uniform", "rare"]
 
 _RAREST = 100
-_DIGIT, _DIGIT_BUT_ASCII = re.compile(r"\d"), re.compile(r"[^\D0-9]")
-_ASCII_DIGITS = bytes.maketrans(b"123456789", b"000000000")
+_DIGIT = re.compile(r"\d")
 _BLANK = re.compile(r"[\x00-\x20]")
 
 
@@ -140,8 +140,14 @@ class Wanted:
     def __init__(self, words: Iterable[str], loosest: Loosest = "digits") -> None:
         self.words = tuple(words)
         self.loosest: Loosest = loosest
-        forms = [_forms(word, loosest) for word in self.words]
-        self._keys = [set(form) for form in zip(*forms, strict=True)]
+        self._keys = [set(forms) for forms in self._forms(self.words)]
+
+    def _forms(self, words: Sequence[str]) -> list[Sequence[str]]:
+        """The words in each form that counts, the strictest first."""
+        forms = [words]
+        for turn in (_lowered, _zeroed)[: Way[self.loosest.upper()] - 1]:
+            forms.append(turn(forms[-1]))
+        return forms
 
     def first_fields(self) -> "Wanted":
         """What is looked for where of every word only the part up to a blank is known."""
@@ -150,54 +156,43 @@ class Wanted:
         return Wanted((_BLANK.split(word, maxsplit=1)[0] for word in self.words), self.loosest)
 
     def any_of(self, words: Sequence[str]) -> list[int]:
-        """The places of those words that are, in some form, among the wanted ones; no word holds a line end."""
+        """The places of those words that are, in some form, among the wanted ones."""
         picked: set[int] = set()
-        turns: tuple[Callable[[Sequence[str]], list[str]], ...] = (list, _lowered, _zeroed)
-        for keys, turn in zip(self._keys, turns, strict=False):
-            words = turn(words)
-            picked.update([place for place, word in enumerate(words) if word in keys])
+        for keys, forms in zip(self._keys, self._forms(words), strict=True):
+            picked.update(compress(range(len(forms)), map(keys.__contains__, forms)))
         return sorted(picked)
 
     def take(self, words: Sequence[str]) -> list[int]:
         """The places of the words to be kept: for each wanted form the first that has it, here or in earlier calls."""
-        taken = []
-        for place in self.any_of(words):
-            forms = _forms(words[place], self.loosest)
-            if any(form in keys for form, keys in zip(forms, self._keys, strict=True)):
+        taken, places = [], self.any_of(words)
+        for place, *forms in zip(places, *self._forms([words[place] for place in places]), strict=True):
+            pairs = list(zip(forms, self._keys, strict=True))
+            if any(form in keys for form, keys in pairs):
                 taken.append(place)
-            for form, keys in zip(forms, self._keys, strict=True):
-                keys.discard(form)
+                for form, keys in pairs:
+                    keys.discard(form)
         return taken
 
     def match(self, names: Sequence[str], ranks: Positions, vectors: Matrix) -> Match:
-        """The match from what was taken of a source, in its order."""
-        tables: list[dict[str, int]] = [{} for _ in self._keys]
-        for place, name in enumerate(names):
-            for table, form in zip(tables, _forms(name, self.loosest), strict=True):
-                table.setdefault(form, place)
-        ways, places = np.zeros(len(self.words), np.int8), np.full(len(self.words), -1)
-        for number, word in enumerate(self.words):
-            for way, form in enumerate(_forms(word, self.loosest)):
-                if form in tables[way]:
-                    ways[number], places[number] = way + 1, tables[way][form]
-                    break
-        found = places >= 0
-        result = np.zeros((len(self.words), vectors.shape[1]), np.float32)
-        result[found] = vectors[places[found]]
-        places[found] = ranks[places[found]]
-        return Match(self.words, ways, places, result)
+        """The match from what was taken of a source, in its order.
 
-
-def _forms(word: str, loosest: Loosest) -> tuple[str, ...]:
-    lower = word.lower()
-    forms = (word, lower, _DIGIT.sub("0", lower))
-    return forms[: Way[loosest.upper()]]
+        Args:
+            names: the words taken.
+            ranks: what stands for a missing word, then their ranks, shape (1 + names,).
+            vectors: likewise their vectors, shape (1 + names, size).
+        """
+        ways, rows = np.zeros(len(self.words), np.int8), np.zeros(len(self.words), np.int64)
+        for way, (forms, asked) in enumerate(zip(self._forms(names), self._forms(self.words), strict=True), 1):
+            table = dict(zip(reversed(forms), range(len(forms), 0, -1), strict=True))
+            here = np.fromiter((table.get(form, 0) for form in asked), np.int64, len(asked))
+            fresh = (rows == 0) & (here > 0)
+            ways[fresh], rows[fresh] = way, here[fresh]
+        return Match(self.words, ways, ranks[rows], vectors[rows])
 
 
 def _lowered(words: Sequence[str]) -> list[str]:
-    return "\n".join(words).lower().split("\n") if words else []
+    return [word.lower() for word in words]
 
 
 def _zeroed(words: Sequence[str]) -> list[str]:
-    text = "\n".join(words).encode().translate(_ASCII_DIGITS).decode()
-    return (text if text.isascii() else _DIGIT_BUT_ASCII.sub("0", text)).split("\n") if words else []
+    return [word if word.isalpha() else _DIGIT.sub("0", word) for word in words]

@@ -5,32 +5,31 @@ two; all else that `float()` takes goes one by one. Below 2^53 a decimal's digit
 exact in double precision, so their quotient is the double nearest to the text (Clinger, 1990).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 FRONT = BACK = 16  # bytes kept free at both ends of a buffer, so that no 64-bit word reaches outside
-BLANK, MINUS, POINT, ZERO = b" -.0"
+NEWLINE, BLANK, MINUS, POINT, ZERO = b"\n -.0"
 
 Positions = NDArray[np.int64]
 Bytes = NDArray[np.uint8]
 Words = NDArray[np.uint64]
 Floats = NDArray[np.float32]
+Doubles = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 _MOST_DECIMALS = 15
 _FEW = 100  # numbers for which the second way does not pay
 _EXACT = 1 << 53
 _POWERS = 10 ** np.arange(_MOST_DECIMALS + 1)
-
-
 _ZEROS = np.uint64(0x3030303030303030)
 
 
 class NotANumber(ValueError):
-    """The text at one of the places given to `parse`, number `index`, is no number."""
+    """The text at one of the places given to `Parser.parse`, the one at the flat `index`, is no number."""
 
     def __init__(self, index: int) -> None:
         super().__init__(index)
@@ -38,32 +37,22 @@ class NotANumber(ValueError):
 
 
 class Text:
-    """Whole lines of text, in a buffer with `FRONT` free bytes before and `BACK` behind them.
+    """Whole lines of text, up to byte `end` of a buffer with `FRONT` zero bytes before and `BACK` bytes behind them."""
 
-    Attributes:
-        end: the byte behind the last line end.
-        begins: where each line begins.
-        gaps: where its first space is, or -1.
-        newlines: where it ends.
-    """
-
-    def __init__(self, buffer: bytes, end: int) -> None:
+    def __init__(self, buffer: bytes | bytearray, end: int) -> None:
         self.buffer, self.end = buffer, end
-        self.begins, self.gaps, self.newlines = [FRONT], [], []
-        find, begin = buffer.find, FRONT
-        while begin < end:
-            newline = find(b"\n", begin)
-            self.gaps.append(find(b" ", begin, newline))
-            self.newlines.append(newline)
-            begin = newline + 1
-            self.begins.append(begin)
-        self.begins.pop()
 
     @classmethod
-    def of(cls, lines: list[bytes]) -> "Text":
-        """A text of the given lines, which come without their ends."""
-        buffer = b"\n".join([bytes(FRONT - 1), *lines, bytes(BACK)])
+    def of(cls, lines: Sequence[bytes]) -> "Text":
+        """A text of the given lines; the last may lack its end."""
+        end = b"" if lines[-1].endswith(b"\n") else b"\n"
+        buffer = b"".join((bytes(FRONT), *lines, end, bytes(BACK)))
         return cls(buffer, len(buffer) - BACK)
+
+    @cached_property
+    def count(self) -> int:
+        """The number of lines."""
+        return int(np.count_nonzero(self.octets[: self.end] == NEWLINE))
 
     @cached_property
     def octets(self) -> Bytes:
@@ -75,23 +64,29 @@ class Text:
         """The whole buffer as 64-bit words."""
         return np.frombuffer(self.buffer, "<u8", count=len(self.buffer) // 8)
 
+    @cached_property
+    def newlines(self) -> Positions:
+        """Where the lines end."""
+        return np.flatnonzero(self.octets[: self.end] == NEWLINE)
+
     def cut(self, starts: Iterable[int], ends: Iterable[int]) -> list[bytes]:
         """The bytes from each start to its end."""
-        return [self.buffer[start:end] for start, end in zip(starts, ends, strict=True)]
+        view = memoryview(self.buffer)
+        return [view[start:end].tobytes() for start, end in zip(starts, ends, strict=True)]
 
-    def stops(self, most: int) -> Positions:
-        """Where runs of visible bytes end, save at the gaps; blanks side by side count too, up to `most` in all."""
-        blank = self.octets[: -(-self.end // 4) * 4] <= BLANK
-        count = self._count_inside(blank)
-        if count > most:
-            blank[:FRONT] = True
-            blank[1:] = blank[1:] > blank[:-1]
-            count = self._count_inside(blank)
-        return positions(blank, count)
+    def edges(self, fields: int) -> Positions | None:
+        """The byte before the first line and where its fields end, all lines having `fields`; None if one has not.
 
-    def _count_inside(self, flags: Flags) -> int:
-        flags[:FRONT], flags[self.end :], flags[self.gaps] = False, False, False
-        return int(np.count_nonzero(flags))
+        Two blanks side by side may stand for an empty field, if another field is missing in that line.
+        """
+        count = self.count * fields + 1
+        flags = self.octets[: -(-self.end // 4) * 4] <= BLANK
+        flags[: FRONT - 1] = flags[self.end :] = False
+        found = np.count_nonzero(flags)
+        if found != count:
+            flags[FRONT:] = flags[FRONT:] > flags[FRONT - 1 : -1]
+            found = np.count_nonzero(flags)
+        return positions(flags, count) if found == count else None
 
 
 def positions(flags: Flags, count: int) -> Positions:
@@ -111,92 +106,122 @@ def positions(flags: Flags, count: int) -> Positions:
     return found
 
 
-def parse(text: Text, befores: Positions, ends: Positions) -> Floats:
-    """The numbers between the bytes `befores` and `ends`, both left out, shape (numbers,); blanks around are allowed.
+class Parser:
+    """Reads numbers; its working memory serves one text after the other.
 
-    Raises:
-        NotANumber: a text that `float()` refuses.
+    To touch fresh memory would cost about as much as the work that is done in it.
     """
-    values, odd = _short(text, befores, ends)
-    if len(odd) > _FEW:
-        values[odd], still = _long(text, befores[odd], ends[odd])
-        odd = odd[still]
-    if len(odd):
+
+    def __init__(self) -> None:
+        self._longs = np.empty((4, 0), np.int64)
+        self._bytes = np.empty((4, 0), np.uint8)
+
+    def parse(self, text: Text, befores: Positions, ends: Positions) -> Floats:
+        """The numbers between the bytes `befores` and `ends`, both left out, which may have blanks around them.
+
+        Args:
+            text: where they stand.
+            befores: shape (lines, 1 + size); the first field of a line is passed over.
+            ends: of the same shape.
+
+        Returns:
+            The numbers, shape (lines, size).
+
+        Raises:
+            NotANumber: a text that `float()` refuses.
+        """
+        if ends.size > self._longs.shape[1]:
+            self._longs = np.empty((4, ends.size), np.int64)
+            self._bytes = np.empty((4, ends.size), np.uint8)
+        fields = ends.shape[1]
+        befores, ends = befores.ravel(), ends.ravel()
+        values, negative, odd = self._short(text, befores, ends)
+        result = _signed(values.reshape(-1, fields)[:, 1:], negative.reshape(-1, fields)[:, 1:])
+        odd = odd[odd % fields > 0]
+        if len(odd):
+            result[odd // fields, odd % fields - 1] = self._others(text, befores[odd], ends[odd], odd)
+        return result
+
+    def _short(self, text: Text, befores: Positions, ends: Positions) -> tuple[Doubles, Flags, Positions]:
+        """The numbers of up to eight decimals; which have a minus; and the places of those that have another form."""
+        first, free, *_ = self._longs[:, : len(ends)]
+        negative, whole, odd = self._front(text, befores, first)
+        spare = np.subtract(first, ends, out=first)
+        spare <<= 3
+        spare += 88  # bits of the last eight bytes that stand before the decimals
+        odd |= spare < 0
+        decimals = self._last_eight(text, ends)
+        decimals >>= spare.view(np.uint64)  # a shift by 64 or more leaves zero
+        odd |= _not_digits(decimals, free.view(np.bool_))
+        number = _eight_digits(decimals)
+        np.copyto(spare, whole)
+        spare *= 100_000_000
+        number += spare
+        values = free.view(np.float64)
+        np.copyto(values, number)
+        values /= 1e8
+        return values, negative, np.flatnonzero(odd)
+
+    def _others(self, text: Text, befores: Positions, ends: Positions, indices: Positions) -> Floats:
+        values, left = np.empty(len(ends), np.float32), np.arange(len(ends))
+        if len(left) > _FEW:
+            values, left = self._long(text, befores, ends)
         with np.errstate(over="ignore"):
-            values[odd] = np.array(_any(text, befores[odd], ends[odd], odd))
-    return values
+            values[left] = np.array(_any(text, befores[left], ends[left], indices[left]))
+        return values
+
+    def _long(self, text: Text, befores: Positions, ends: Positions) -> tuple[Floats, Positions]:
+        """The numbers of nine to fifteen decimals; and the places of those that have another form."""
+        first, free, *_ = self._longs[:, : len(ends)]
+        negative, whole, odd = self._front(text, befores, first)
+        count = ends - first - 3
+        odd |= (count <= 8) | (count > _MOST_DECIMALS)
+        count[odd] = _MOST_DECIMALS
+        spare = ((16 - count) * 8).view(np.uint64)
+        left = self._last_eight(text, ends - 8) >> spare << spare
+        right = self._last_eight(text, ends)
+        odd |= _not_digits(left, free.view(np.bool_))
+        odd |= _not_digits(right, free.view(np.bool_))
+        powers = _POWERS[count]
+        number = whole * powers + _eight_digits(left) * 100_000_000 + _eight_digits(right)
+        odd |= number >= _EXACT
+        return _signed(number / powers, negative), np.flatnonzero(odd)
+
+    def _front(self, text: Text, befores: Positions, first: Positions) -> tuple[Flags, Bytes, Flags]:
+        """For each number: is there a minus, the first digit, has it another form; `first` becomes the byte before."""
+        sign, whole, point, odd = self._bytes[:, : len(befores)]
+        # Every position is inside the buffer; mode="clip" only spares numpy the copy that a possible error costs.
+        text.octets[1:].take(befores, out=sign, mode="clip")
+        negative = np.equal(sign, MINUS, out=sign.view(np.bool_))
+        np.add(befores, negative, out=first)
+        text.octets[1:].take(first, out=whole, mode="clip")
+        whole -= ZERO
+        text.octets[2:].take(first, out=point, mode="clip")
+        odd = np.not_equal(point, POINT, out=odd.view(np.bool_))
+        odd |= whole > 9
+        return negative, whole, odd
+
+    def _last_eight(self, text: Text, ends: Positions) -> Words:
+        """The eight bytes before each end less "0", the earliest lowest: of two aligned words, shifted together."""
+        _, place, high, low = self._longs[:, : len(ends)]
+        high, low = high.view(np.uint64), low.view(np.uint64)
+        np.right_shift(ends, 3, out=place)
+        text.words.take(place, out=high, mode="clip")
+        place -= 1
+        text.words.take(place, out=low, mode="clip")
+        bits = np.bitwise_and(ends, 7, out=place)
+        bits <<= 3
+        low >>= bits.view(np.uint64)
+        np.subtract(64, bits, out=bits)
+        high <<= bits.view(np.uint64)
+        low |= high
+        low ^= _ZEROS
+        eight: Words = low
+        return eight
 
 
-def _short(text: Text, befores: Positions, ends: Positions) -> tuple[Floats, Positions]:
-    """The numbers of up to eight decimals; and the places of those that have another form."""
-    negative, whole, first, odd = _front(text, befores)
-    spare = first  # Touching fresh memory costs as much as the work: here and below, arrays serve twice.
-    spare -= ends
-    spare <<= 3
-    spare += 88  # bits of the last eight bytes that stand before the decimals
-    odd |= spare < 0
-    decimals, scratch = _last_eight(text, ends)
-    decimals >>= spare.view(np.uint64)  # a shift by 64 or more leaves zero
-    odd |= _not_digits(decimals, scratch)
-    number = _eight_digits(decimals)
-    np.copyto(spare, whole)
-    spare *= 100_000_000
-    number += spare
-    values = scratch.view(np.float64)
-    np.copyto(values, number)
-    values /= 1e8
-    return _signed(values, negative), np.flatnonzero(odd)
-
-
-def _long(text: Text, befores: Positions, ends: Positions) -> tuple[Floats, Positions]:
-    """The same for nine to fifteen decimals."""
-    negative, whole, first, odd = _front(text, befores)
-    count = ends - first - 3
-    odd |= (count <= 8) | (count > _MOST_DECIMALS)
-    count[odd] = _MOST_DECIMALS
-    spare = ((16 - count) * 8).view(np.uint64)
-    left, scratch = _last_eight(text, ends - 8)
-    left = left >> spare << spare
-    right, _ = _last_eight(text, ends)
-    odd |= _not_digits(left, scratch) | _not_digits(right, scratch)
-    powers = _POWERS[count]
-    number = whole * powers + _eight_digits(left) * 100_000_000 + _eight_digits(right)
-    odd |= number >= _EXACT
-    return _signed(number / powers, negative), np.flatnonzero(odd)
-
-
-def _front(text: Text, befores: Positions) -> tuple[Flags, Bytes, Positions, Flags]:
-    """For each number: is there a minus, the first digit, the byte before that, has the number another form."""
-    # Every position is inside the buffer; mode="clip" only spares numpy the copy that a possible error costs.
-    after, second = text.octets[1:], text.octets[2:]
-    negative = after.take(befores, mode="clip") == MINUS
-    first = negative.astype(np.int64)
-    first += befores
-    whole = after.take(first, mode="clip")
-    whole -= ZERO
-    odd = second.take(first, mode="clip") != POINT
-    odd |= whole > 9
-    return negative, whole, first, odd
-
-
-def _last_eight(text: Text, ends: Positions) -> tuple[Words, Words]:
-    """The eight bytes before each end less "0", the earliest lowest; and a like array that is free to be used."""
-    place = ends >> 3
-    high = text.words.take(place, mode="clip")
-    place -= 1
-    low = text.words.take(place, mode="clip")
-    bits = np.bitwise_and(ends, 7, out=place)
-    bits <<= 3
-    low >>= bits.view(np.uint64)
-    np.subtract(64, bits, out=bits)
-    high <<= bits.view(np.uint64)
-    low |= high
-    low ^= _ZEROS
-    return low, high
-
-
-def _not_digits(digits: Words, scratch: Words) -> Flags:
-    above = np.greater(digits.view(np.uint8), 9, out=scratch.view(np.bool_))
+def _not_digits(digits: Words, free: Flags) -> Flags:
+    above = np.greater(digits.view(np.uint8), 9, out=free)
     found: Flags = above.view(np.uint64) != 0
     return found
 
@@ -213,7 +238,7 @@ def _eight_digits(digits: Words) -> NDArray[np.int64]:
     return digits.view(np.int64)
 
 
-def _signed(values: NDArray[np.float64], negative: Flags) -> Floats:
+def _signed(values: Doubles, negative: Flags) -> Floats:
     """The values as float32, with a minus where one stood, -0.0 included."""
     result = values.astype(np.float32)
     bits = result.view(np.uint32)

@@ -140,13 +140,12 @@ def write_store(
 
 def unseen(words: Sequence[str], vectors: Matrix, seen: dict[str, None]) -> Matrix:
     """The vectors of words that were not seen before; from now on they have been."""
-    before = len(seen)
-    places = [place for place, word in enumerate(words) if word not in seen]
-    seen.update(dict.fromkeys(words))
-    if len(places) == len(seen) - before:
-        return vectors if len(places) == len(words) else vectors[places]
-    first = {words[place]: place for place in reversed(places)}
-    return vectors[sorted(first.values())]
+    fresh = dict.fromkeys(words)
+    if len(fresh) < len(words) or not seen.keys().isdisjoint(fresh):
+        places = {word: place for place, word in reversed(list(enumerate(words))) if word not in seen}
+        vectors = vectors[sorted(places.values())]
+    seen.update(fresh)
+    return vectors
 
 
 def _rounded(vectors: Matrix, precision: Precision) -> Vectors:

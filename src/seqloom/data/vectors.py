@@ -134,9 +134,9 @@ class Vectors:
         wanted = Wanted(words, loosest)
         parts = list(_picked(self._source, wanted, None))
         names = [name for part in parts for name in part.words]
-        ranks = np.concatenate([np.zeros(0, np.int64), *(part.ranks for part in parts)])
-        empty = np.zeros((0, self.size), np.float32)
-        return wanted.match(names, ranks, np.concatenate([empty, *(part.vectors for part in parts)]))
+        ranks = np.concatenate([np.full(1, -1), *(part.ranks for part in parts)])
+        zero = np.zeros((1, self.size), np.float32)
+        return wanted.match(names, ranks, np.concatenate([zero, *(part.vectors for part in parts)]))
 
     def near(self, word: str | NDArray[Any], k: int = 10) -> list[tuple[str, float]]:
         """The k words whose vectors have the highest cosine with that of a word, itself left out, and the cosines.
