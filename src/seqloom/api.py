@@ -68,11 +68,23 @@ class Model:
         """One prediction an input, in the reader's own terms: for a tagger, a list of tags."""
         return predicted(self._assembly, self.task(task), [self.example(task, one) for one in _many(texts)])
 
+    def explain(self, task: str | None, texts: Iterable[Input]) -> list[dict[str, Any]]:
+        """For each input its texts and what lies behind the prediction, as plain values; see `Head.explain`."""
+        examples = [self.example(task, one) for one in _many(texts)]
+        return predicted(self._assembly, self.task(task), examples, explain=True)
+
     def predict_file(
-        self, task: str | None, path: Path | None, *, as_data: bool = False, as_json: bool = False
+        self,
+        task: str | None,
+        path: Path | None,
+        *,
+        as_data: bool = False,
+        as_json: bool = False,
+        explain: bool = False,
     ) -> Iterator[str]:
         """The predictions for a file (None: standard input) as text; see `deploy.predict.written`."""
-        return written(self._assembly, self.task(task), path, as_data=as_data, as_json=as_json)
+        how = {"as_data": as_data, "as_json": as_json, "explain": explain}
+        return written(self._assembly, self.task(task), path, **how)
 
     def has(self, task: str, split: str) -> bool:
         """Whether the configuration names a file for a split (train, dev, test) of a task, and it is there."""

@@ -9,7 +9,9 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Seq
 from dataclasses import dataclass, field
 from random import Random
 from statistics import fmean, stdev
-from typing import Literal, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
+
+from seqloom.errors import ConfigError
 
 Scheme = Literal["iob", "bio", "bioes"]
 Row = TypeVar("Row")
@@ -269,6 +271,32 @@ def _ranks(values: Sequence[float]) -> list[float]:
         rank[value] = below + (times[value] + 1) / 2
         below += times[value]
     return [rank[value] for value in values]
+
+
+def bleu(predicted: Sequence[Sequence[str]], gold: Sequence[Sequence[str]]) -> float:
+    """Corpus BLEU (Papineni et al. 2002) in percent, of texts cut into words already, by sacrebleu.
+
+    Raises:
+        ConfigError: the extra `eval` is not installed.
+    """
+    texts = [[" ".join(words) for words in rows] for rows in (predicted, gold)]
+    return float(_bleu().corpus_score(texts[0], [texts[1]]).score)
+
+
+def require_bleu() -> str:
+    """The signature of sacrebleu's figure; raises a ConfigError where the extra `eval` is not installed."""
+    metric = _bleu()
+    metric.corpus_score(["a"], [["a"]])
+    return str(metric.get_signature())
+
+
+def _bleu() -> Any:
+    try:
+        from sacrebleu import BLEU
+    except ImportError:
+        raise ConfigError('BLEU is computed by sacrebleu: pip install "seqloom[eval]"') from None
+    # The words are those of the data: sacrebleu is neither to cut them anew nor to warn that they are cut.
+    return BLEU(tokenize="none", force=True)
 
 
 @dataclass(frozen=True)

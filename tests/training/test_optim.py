@@ -108,3 +108,28 @@ def test_rates_by_the_first_glob_that_fits() -> None:
     stepper = torch.optim.SGD(found, lr=0.2)
     assert set_rate(stepper, 0.5) == pytest.approx(0.1), "the common rate is told, not that of a glob"
     assert [group["lr"] for group in stepper.param_groups] == pytest.approx([0.0, 0.05, 0.1])
+
+
+def halved(figures: list[float], **settings: Any) -> list[float]:
+    schedule = made("schedules", "halving", 0, **settings)
+    found = []
+    for figure in figures:
+        schedule.evaluated(figure, 0.0)
+        found.append(schedule.factor(0))
+    return found
+
+
+def test_halving_goes_on_once_it_began_unless_told_otherwise() -> None:
+    figures = [-9.0, -8.0, -8.5, -7.0, -7.5]
+    assert halved(figures) == [1, 1, 0.5, 0.25, 0.125]
+    assert halved(figures, sticky=False) == [1, 1, 0.5, 0.5, 0.25]
+    assert halved(figures, sticky=False, start=2, factor=0.1) == pytest.approx([1, 0.1, 0.01, 1e-3, 1e-4])
+
+
+def test_halving_can_end_training() -> None:
+    schedule = made("schedules", "halving", 0, stop=0.4)
+    seen = []
+    for figure in (-1.0, -2.0, -3.0):
+        schedule.evaluated(figure, -1.0)
+        seen.append(schedule.over)
+    assert seen == [False, False, True]

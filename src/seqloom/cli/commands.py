@@ -210,15 +210,19 @@ def predict(
         bool, typer.Option("--as-data", help="INPUT has the form of the training files.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="What lies behind each prediction, a JSON object a line.")
+    ] = False,
 ) -> None:
-    """Tag, classify, answer: one input a line, or a file in the form of the training data."""
+    """Tag, classify, translate, answer: one input a line, or a file in the form of the training data."""
     from seqloom.api import Model
     from seqloom.errors import ConfigError
 
     if as_data and input_file is None:
         raise ConfigError("--as-data needs INPUT, a file in the form of the training data")
     with shown():
-        _write(Model.load(model).predict_file(task, input_file, as_data=as_data, as_json=as_json), out)
+        how = {"as_data": as_data, "as_json": as_json, "explain": explain}
+        _write(Model.load(model).predict_file(task, input_file, **how), out)
 
 
 def _write(pieces: Iterator[str], out: Path | None) -> None:

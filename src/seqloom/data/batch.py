@@ -1,7 +1,7 @@
 """What flows from the data through the model: plain records of tensors."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -18,14 +18,17 @@ class Text:
     Args:
         ids: by vocabulary, (batch, time), or (batch, time, characters); 0 is padding.
         lengths: (batch,) tokens in each row, on the CPU, where packing wants them.
+        words: the tokens of a row of the batch as they were read.
     """
 
     ids: Mapping[str, Tensor]
     lengths: Tensor
+    words: Callable[[int], list[str]] = field(default=lambda row: [], compare=False)
 
     def to(self, device: torch.device) -> "Text":
         """The same text with its ids on a device."""
-        return Text({name: ids.to(device, non_blocking=True) for name, ids in self.ids.items()}, self.lengths)
+        moved = {name: ids.to(device, non_blocking=True) for name, ids in self.ids.items()}
+        return replace(self, ids=moved)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +107,11 @@ class Output:
         count: how many things the sum is over; only the trainer divides.
         scores: what the head decodes from.
         state: what a stream carries to its next window.
+        sums: further sums over what it counts, such as of right guesses; `Head.measured` gets them.
     """
 
     loss: Tensor | None
     count: int
     scores: Any
-    state: Any = field(default=None)
+    state: Any = None
+    sums: Mapping[str, float] = field(default_factory=dict)

@@ -115,7 +115,7 @@ class TextField(Field):
         """A padded text."""
         forms, lengths = column.padded(rows)
         ids = {name: torch.from_numpy(table.ids(forms)) for name, table in tables.items()}
-        return Text(ids, torch.from_numpy(lengths))
+        return Text(ids, torch.from_numpy(lengths), lambda row: column.row(rows[row]))
 
     def sample(self, random: Random, length: int) -> list[str]:
         """Tokens of a few letters."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from seqloom.data.vocabulary import Vocabularies
-from seqloom.evaluation.evaluate import predict
+from seqloom.evaluation.evaluate import collect
 from seqloom.files import lines, numbered
 from seqloom.model.folder import Assembly
 from seqloom.model.task import Batcher, Task
@@ -18,17 +18,27 @@ CHUNK = 2048
 """Examples held at a time."""
 
 
-def predicted(model: Assembly, task: Task, examples: Sequence[Example]) -> list[Any]:
-    """One prediction for each example, in the reader's own terms."""
+def predicted(model: Assembly, task: Task, examples: Sequence[Example], *, explain: bool = False) -> list[Any]:
+    """One prediction for each example, in the reader's own terms; or, with `explain`, a dict of what lies behind it."""
     if not examples:
         return []
     vocabularies: Vocabularies = model.vocabularies
     batcher = Batcher(task, task.from_examples(examples), vocabularies, gold=False)
-    return predict(model.network, batcher)
+    found = collect(model.network, batcher, task.name, "explain" if explain else "decode")
+    if not explain:
+        return found
+    texts = [{name: one[name] for name in task.texts} for one in examples]
+    return [{**text, **one} for text, one in zip(texts, found, strict=True)]
 
 
 def written(
-    model: Assembly, task: Task, source: Path | None, *, as_data: bool = False, as_json: bool = False
+    model: Assembly,
+    task: Task,
+    source: Path | None,
+    *,
+    as_data: bool = False,
+    as_json: bool = False,
+    explain: bool = False,
 ) -> Iterator[str]:
     """The predictions for a file, or for standard input, as text; for a line without text there is none.
 
@@ -38,13 +48,16 @@ def written(
         source: lines of text, or None for standard input.
         as_data: the file has the form of the task's training files rather than lines of text.
         as_json: one JSON object an example: its texts and the prediction.
+        explain: one JSON object an example: its texts and what lies behind the prediction.
     """
     examples: Iterator[Example | None]
     examples = task.reader.read(str(source)) if as_data and source else _parsed(task, source)
     while chunk := list(islice(examples, CHUNK)):
-        found = iter(predicted(model, task, [one for one in chunk if one is not None]))
+        full = [one for one in chunk if one is not None]
+        found = iter(predicted(model, task, full, explain=explain))
         for example in chunk:
-            yield _line(task, example, None if example is None else next(found), as_json)
+            one = None if example is None else next(found)
+            yield json.dumps(one, ensure_ascii=False) + "\n" if explain else _line(task, example, one, as_json)
 
 
 def _parsed(task: Task, source: Path | None) -> Iterator[Example | None]:

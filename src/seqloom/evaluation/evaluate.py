@@ -1,5 +1,6 @@
 """Predictions and figures of a network on some columns."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -77,13 +78,14 @@ def evaluate(
     """The figures of the task on the batcher's split; rates in percent."""
     head = network.head(batcher.task.name)
     predicted: list[Any] = [None] * len(batcher.columns)
-    loss, count = 0.0, 0
+    sums, count = Counter[str](), 0
     for places, batch, output in outputs(network, batcher, device=device, rows=rows, what=what):
         _put(predicted, places, head.decode(output, batch))
         if output.loss is not None:
-            loss, count = loss + float(output.loss), count + output.count
+            sums.update({"loss": float(output.loss), **output.sums})
+            count += output.count
     gold = [batcher.gold(row) for row in batcher.columns.numbers.tolist()]
-    return head.score(predicted, gold) | (head.measured(loss, count) if head.measures else {})
+    return head.score(predicted, gold) | (head.measured(sums, count) if head.measures else {})
 
 
 def _put(found: list[Any], places: np.ndarray, values: list[Any]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from seqloom.config import Source
+from seqloom.config import Source, part
 from seqloom.data.columns import Columns
 from seqloom.data.schedule import Groups
 from seqloom.data.vectors import Vectors
@@ -70,6 +70,8 @@ def run(source: Source, out: str | Path, *, resume: bool = False, writers: Seque
     table, out = check(source), Path(out)
     if missing := missing_files(table, source):
         raise ConfigError("these files are missing:\n" + "\n".join(missing))
+    for task in table.tasks.values():
+        part("heads", getattr(task.head, "type", "")).require()  # type: ignore[attr-defined]
     with _threads(table.training.threads), ranks(choose_device(table.training.device)) as mine:
         resumed = _opened(out, resume, mine)
         trainer = _prepare(table, out, resumed, writers, mine)

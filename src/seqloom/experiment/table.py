@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field
 
-from seqloom.config import Natural, Source, Trail, data_paths, override, read, unknown
+from seqloom.config import Natural, Source, Trail, data_paths, override, part, read, unknown
 from seqloom.errors import ConfigError
 from seqloom.files import locate
 from seqloom.model.plan import lay_out
@@ -91,15 +91,22 @@ def _check_watch(table: Experiment, source: Source, watch: str) -> None:
         source.fault(place, f"{name} has no dev file to watch; give its reader one, or leave watch out")
 
 
+def reader_files(table: Any, path: str) -> list[str]:
+    """The files that a reader reads when it is given one."""
+    reader: Any = part("readers", table.type)
+    files: list[str] = reader(table, ()).files(path)
+    return files
+
+
 def missing_files(table: ModelTable, source: Source) -> list[str]:
     """The files that a table names and that are not there, each with its place in the configuration."""
     missing = []
     for name, task in table.tasks.items():
+        place = ("tasks", name, "reader")
         for key, path in data_paths(task.reader):
-            if not locate(path).exists():
-                missing.append(
-                    f"{source.where(('tasks', name, 'reader', key))}  tasks.{name}.reader.{key}  {locate(path)}"
-                )
+            whose = f"{source.where((*place, key))}  {'.'.join(place)}.{key}"
+            files = reader_files(task.reader, path)
+            missing += [f"{whose}  {locate(one)}" for one in files if not locate(one).exists()]
     for name, store in table.vectors.items():
         if not locate(store.path).exists():
             missing.append(

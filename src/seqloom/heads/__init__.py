@@ -72,14 +72,22 @@ class Head(nn.Module, Part, ABC):
     def decode(self, output: Output, batch: Batch) -> list[Any]:
         """One prediction a row, in the reader's own terms."""
 
+    def explain(self, output: Output, batch: Batch) -> list[dict[str, Any]]:
+        """What lies behind each row's prediction, as plain values; a kind that has more to tell does."""
+        return [{"prediction": one} for one in self.decode(output, batch)]
+
     @abstractmethod
     def score(self, predicted: Sequence[Any], gold: Sequence[Any]) -> dict[str, float]:
         """The figures of some predictions; rates in percent."""
 
     @classmethod
-    def measured(cls, loss: float, count: int) -> dict[str, float]:
-        """The figures that come of the loss, a sum over `count`, such as perplexity."""
+    def measured(cls, sums: Mapping[str, float], count: int) -> dict[str, float]:
+        """The figures that come of the sums of outputs, `loss` among them, over `count`, such as perplexity."""
         return {}
+
+    @classmethod
+    def require(cls) -> None:
+        """Raise a ConfigError where an extra is absent that its figures need; asked before training begins."""
 
     @classmethod
     @abstractmethod

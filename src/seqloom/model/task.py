@@ -80,9 +80,25 @@ class Task:
         if path is None:
             return None
         columns = self.columns(path)
+        return self._chosen(columns) if split == "train" else columns
+
+    def _chosen(self, columns: Columns) -> Columns:
+        """The rows to train on."""
         config: Any = self.table.reader
-        whole = split != "train" or config.sample == "all"
-        return columns if whole else columns.select(self._sample(len(columns)))
+        rows = np.arange(len(columns)) if config.sample == "all" else self._sample(len(columns))
+        if config.within is not None:
+            short = columns.lengths([*self.texts, *self.targets]).max(1)[rows] <= config.within
+            rows = rows[short]
+            self._tell_long(int((~short).sum()), len(rows))
+        return columns if len(rows) == len(columns) else columns.select(rows)
+
+    def _tell_long(self, left_out: int, kept: int) -> None:
+        config: Any = self.table.reader
+        what = f"{left_out:,} training rows have a text of more than {config.within:,} tokens"
+        if not kept:
+            raise DataError(f"{what}, and no other is there; raise tasks.{self.name}.reader.within")
+        if left_out:
+            notice(f"tasks.{self.name}: {what} and are left out (reader key `within`)")
 
     def columns(self, path: str) -> Columns:
         """The columns of a file, from the cache where it was read before.
@@ -92,11 +108,12 @@ class Task:
         """
         where = str(locate(path))
         config: Any = self.table.reader
-        if not locate(path).is_file():
+        files = self.reader.files(path)
+        if not all(locate(one).is_file() for one in files):
             next(iter(self.reader.read(path)), None)
         stored = {name: _plain(field) for name, field in self.fields.items()}
         key: dict[str, Any] = {
-            "file": sha256(path),
+            "files": [sha256(one) for one in files],
             "reader": [config.type, config.content()],
             "texts": [*self.texts, *self.targets],
             "suffixes": locate(path).suffixes,  # a reader may go by them

@@ -22,8 +22,15 @@ class First(Table):
     first: Count
 
 
+SELECTING = {"train", "dev", "test", "sample", "sample_seed", "longest", "within"}
+"""The keys that choose files and rows, and leave what a row holds as it is."""
+
+
 class ReaderTable(Table):
-    """What every reader has: the three files, how much of the training file to use, and a limit on length."""
+    """What every reader has: the three files, how much of the training file to use, and limits on length.
+
+    `longest`: the most tokens that a text may have at all; `within`: training rows with a longer text are left out.
+    """
 
     train: FilePath | None = None
     dev: FilePath | None = None
@@ -31,10 +38,11 @@ class ReaderTable(Table):
     sample: Annotated[Count | Fraction | First | Literal["all"], Field(union_mode="left_to_right")] = "all"
     sample_seed: Natural = 0
     longest: Count = 1000
+    within: Count | None = None
 
     def content(self) -> dict[str, Any]:
         """The keys that decide what a file's rows hold: all but the files themselves and the choice of rows."""
-        return self.model_dump(exclude={"train", "dev", "test", "sample", "sample_seed", "longest"})
+        return self.model_dump(exclude=SELECTING)
 
 
 class Reader(Part, ABC):
@@ -55,6 +63,10 @@ class Reader(Part, ABC):
     @abstractmethod
     def gives(cls, config: Any) -> frozenset[str] | None:
         """The columns of its examples, or None where only the file can tell."""
+
+    def files(self, path: str) -> list[str]:
+        """All the files that reading `path` reads, itself first."""
+        return [path]
 
     @abstractmethod
     def read(self, path: str) -> Iterator[Example]:

@@ -121,6 +121,11 @@ class RateSchedule(Part):
     def evaluated(self, figure: float, best: float) -> None:
         """Hear an evaluation's watched figure and the best one before it."""
 
+    @property
+    def over(self) -> bool:
+        """Whether it wants training to end."""
+        return False
+
 
 class Constant(RateSchedule):
     """The rate as it is, after an optional warm-up."""
@@ -175,6 +180,46 @@ class Plateau(RateSchedule):
             waited = 0.0
             self.state["factor"] = max(self.config.least, self.state["factor"] * self.config.factor)
         self.state["waited"] = waited
+
+
+class Halving(RateSchedule):
+    """Falls by `factor` at an evaluation whose watched figure is worse than that of the evaluation before.
+
+    With `sticky`, as McCann et al. (2017) describe it, it falls at every evaluation after the first such one; without,
+    as their program does, only when the figure is worse again.
+    """
+
+    class Config(Constant.Config):
+        """`factor`; `sticky`; `start`: the evaluation from which on it falls in any case; `stop`: ends below it."""
+
+        type: Literal["halving"] = "halving"  # type: ignore[assignment]
+        factor: Annotated[float, Field(gt=0, lt=1)] = 0.5
+        sticky: bool = True
+        start: Count | None = None
+        stop: Share = 0.0
+
+    def __init__(self, config: Any, steps: int) -> None:
+        super().__init__(config, steps)
+        self.state = {"factor": 1.0, "last": 0.0, "evaluations": 0.0}
+
+    def after(self, step: int) -> float:
+        """The factor as it stands."""
+        return self.state["factor"]
+
+    def evaluated(self, figure: float, best: float) -> None:
+        """Compare an evaluation with the one before."""
+        state = self.state
+        state["evaluations"] += 1
+        begun = self.config.start is not None and state["evaluations"] >= self.config.start
+        worse = state["evaluations"] > 1 and figure < state["last"]
+        if worse or begun or (self.config.sticky and state["factor"] < 1):
+            state["factor"] *= self.config.factor
+        state["last"] = figure
+
+    @property
+    def over(self) -> bool:
+        """Whether the factor is below `stop`."""
+        return self.state["factor"] < float(self.config.stop)
 
 
 class Linear(RateSchedule):

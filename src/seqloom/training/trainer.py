@@ -153,6 +153,8 @@ class Trainer:
             return "steps"
         if self.config.epochs is not None and self.schedule.epoch(self.watch) >= self.config.epochs:
             return "steps"
+        if self.updates.over:
+            return "rate"
         return "patience" if self.config.patience and self.at.waited >= self.config.patience else None
 
     def _step(self) -> bool:

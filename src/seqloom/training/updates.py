@@ -99,6 +99,11 @@ class Updates:
         for schedule in self.schedules.values():
             schedule.evaluated(figure, best)
 
+    @property
+    def over(self) -> bool:
+        """Whether a schedule wants training to end."""
+        return any(schedule.over for schedule in self.schedules.values())
+
     def tensors(self) -> dict[str, Tensor]:
         """The optimisers' state."""
         names = {one: name for name, one in self.parameters.items()}

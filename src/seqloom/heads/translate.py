@@ -1,0 +1,205 @@
+"""Another text for a text: translation by an LSTM decoder with attention."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from seqloom.config import Count, Share, Table
+from seqloom.data.batch import Batch, Encoded, Output
+from seqloom.data.fields import Field, TargetField, TextField
+from seqloom.data.vocabulary import END, START, UNKNOWN, Vocabularies
+from seqloom.errors import ConfigError
+from seqloom.heads import Head
+from seqloom.metrics import bleu, require_bleu
+from seqloom.nn.attention import Memory
+from seqloom.nn.beam import Hypothesis, Search, beam_search
+from seqloom.nn.decoder import AttentionDecoder, DecoderState, DecoderWriter
+
+ROOM = 10
+"""A translation may have twice as many words as its source, and this many more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """Where translations of a batch begin: what decoding needs."""
+
+    memory: Memory
+    state: DecoderState
+
+
+class Translate(Head):
+    """Translation (Luong et al. 2015; McCann et al. 2017, section 3)."""
+
+    class Config(Table):
+        """The decoder, its training and its search.
+
+        `hidden`: units of a layer; `size`: numbers in a target word's vector, by default as many. `attention`: how
+        states are compared; `input_feeding`: whether what attention gave goes into the next word. `bridge`: the
+        decoder's first state, `linear`: learnt from the last of the encoder's top layer, or `copy`: the last of its
+        top layers as they are, of as many units. `tied`: target words are scored by their own vectors. `smoothing`:
+        the share of a label given to all words. `minimum`, `most`: which target words are listed.
+
+        `beam`: hypotheses kept; `length`, `coverage`: normalisation by Wu et al. (2016), equation 14; `limit`: the
+        most words of a translation; `replace_unknown`: by the source word that is most looked at.
+        """
+
+        type: Literal["translate"] = "translate"
+        hidden: Count
+        size: Count | None = None
+        layers: Count = 1
+        attention: Literal["general", "dot", "mlp"] = "general"
+        input_feeding: bool = True
+        bridge: Literal["linear", "copy"] = "linear"
+        dropout: Share = 0.0
+        tied: bool = False
+        smoothing: Share = 0.0
+        minimum: Count = 1
+        most: Count | None = None
+        beam: Count = 5
+        length: Share = 0.0
+        coverage: Share = 0.0
+        limit: Count = 100
+        replace_unknown: bool = False
+
+    encodes: ClassVar[tuple[str, ...]] = ("source",)
+    measures: ClassVar[bool] = True
+    falling: ClassVar[frozenset[str]] = frozenset({"perplexity"})
+
+    @classmethod
+    def fields(cls, config: Any) -> Mapping[str, Field]:
+        """`source` and `target`."""
+        return {"source": TextField(), "target": TargetField(minimum=config.minimum, most=config.most)}
+
+    @classmethod
+    def figures(cls, config: Any) -> tuple[str, ...]:
+        """BLEU of what beam search finds; perplexity and accuracy of words after the right ones before them."""
+        return ("bleu", "perplexity", "accuracy")
+
+    @classmethod
+    def protocol(cls, config: Any) -> str:
+        """The conventions of its figures."""
+        search = f"beam {config.beam}, length {config.length}, coverage {config.coverage}"
+        return (
+            f"bleu: sacrebleu {require_bleu()} on the data's tokens ({search}); perplexity, accuracy: of each"
+            " word and end symbol after the right words"
+        )
+
+    @classmethod
+    def require(cls) -> None:
+        """BLEU is computed by the extra `eval`."""
+        require_bleu()
+
+    def __init__(
+        self, config: Any, *, size: int, vocabularies: Vocabularies, shared: nn.Module | None = None
+    ) -> None:
+        super().__init__(config, size=size, vocabularies=vocabularies)
+        self.config, self.target = config, vocabularies["target"]
+        if config.bridge == "copy" and config.hidden != size:
+            what = f"the encoder's states have {size} numbers, the decoder's {config.hidden}"
+            raise ConfigError(f"head translate: bridge: copy: {what}; let them agree, or take bridge: linear")
+        self.decoder = AttentionDecoder(
+            len(self.target),
+            config.size or config.hidden,
+            config.hidden,
+            size,
+            config.layers,
+            config.attention,
+            config.input_feeding,
+            config.dropout,
+            config.tied,
+        )
+        linear = config.bridge == "linear"
+        self.bridge = nn.Linear(size, config.layers * config.hidden) if linear else None
+
+    def forward(self, batch: Batch, **encoded: Encoded) -> Output:
+        """Loss summed over target words and end symbols."""
+        source = encoded["source"]
+        begun = Begun(self.decoder.attention.remember(source.states, source.lengths), self._start(source))
+        if "target" not in batch.columns:
+            return Output(None, len(batch), begun)
+        ids = batch.text("target").ids["target"]
+        attended, _, _ = self.decoder(ids[:, :-1], begun.memory, begun.state)
+        expected = ids[:, 1:]
+        real = expected != 0
+        scores, expected = self.decoder.scores(attended[real]).float(), expected[real]
+        smoothing = self.config.smoothing if self.training else 0.0
+        loss = functional.cross_entropy(scores, expected, reduction="sum", label_smoothing=smoothing)
+        right = {} if self.training else {"right": float((scores.argmax(-1) == expected).sum())}
+        return Output(loss, len(expected), begun, sums=right)
+
+    def _start(self, source: Encoded) -> DecoderState:
+        """The decoder's first state from the encoder's last."""
+        layers, hidden = self.config.layers, self.config.hidden
+        if self.bridge is not None:
+            first = torch.tanh(self.bridge(source.final)).view(-1, layers, hidden).transpose(0, 1)
+            return self.decoder.start(first, torch.zeros_like(first))
+        state = source.state
+        if not (isinstance(state, tuple) and len(state) >= layers and all(len(one) == 2 for one in state)):
+            what = f"bridge: copy needs an LSTM encoder of at least {layers} layers, as many as the decoder has"
+            raise ConfigError(f"head translate: {what}; or take bridge: linear")
+        joined = [
+            torch.stack([one[part].transpose(0, 1).flatten(1) for one in state[-layers:]]) for part in (0, 1)
+        ]
+        return self.decoder.start(joined[0], joined[1])
+
+    def candidates(self, output: Output, batch: Batch) -> list[list[Hypothesis]]:
+        """What beam search finds for each row, the best first."""
+        begun: Begun = output.scores
+        config = self.config
+        lengths = batch.text("source").lengths.to(begun.memory.past.device)
+        writer = DecoderWriter(self.decoder, begun.memory, begun.state, config.beam)
+        search = Search(config.beam, config.length, config.coverage)
+        limits = (2 * lengths + ROOM).clamp(max=config.limit)
+        return beam_search(writer, limits, search, start=self.target.id(START), end=self.target.id(END))
+
+    def decode(self, output: Output, batch: Batch) -> list[list[str]]:
+        """The best translation of each row, as words."""
+        found = self.candidates(output, batch)
+        words = batch.text("source").words
+        return [self._words(one[0], words(row)) for row, one in enumerate(found)]
+
+    def _words(self, one: Hypothesis, source: Sequence[str]) -> list[str]:
+        written = [self.target[word] for word in one.words]
+        if not self.config.replace_unknown:
+            return written
+        looked = one.attention.argmax(-1).tolist() if written else []
+        return [
+            source[place] if word == UNKNOWN else word for word, place in zip(written, looked, strict=False)
+        ]
+
+    def explain(self, output: Output, batch: Batch) -> list[dict[str, Any]]:
+        """All that beam search found, with scores, and how much each word looked at each of the source's."""
+        words = batch.text("source").words
+        return [
+            {"translations": [self._told(one, words(row)) for one in found]}
+            for row, found in enumerate(self.candidates(output, batch))
+        ]
+
+    def _told(self, one: Hypothesis, source: Sequence[str]) -> dict[str, Any]:
+        looked = one.attention[: len(one.words), : len(source)]
+        return {"words": self._words(one, source), "score": one.score, "attention": looked.tolist()}
+
+    @classmethod
+    def gold(cls, stored: Mapping[str, list[Any]]) -> list[str]:
+        """The target's words."""
+        return list(stored["target"])
+
+    def score(self, predicted: Sequence[Any], gold: Sequence[Any]) -> dict[str, float]:
+        """Corpus BLEU of words as they are."""
+        return {"bleu": bleu(predicted, gold)}
+
+    @classmethod
+    def measured(cls, sums: Mapping[str, float], count: int) -> dict[str, float]:
+        """Perplexity, and the share of words that would have been right, in percent."""
+        loss, right = sums["loss"] / max(1, count), sums["right"] / max(1, count)
+        return {"perplexity": math.exp(min(loss, 100)), "accuracy": 100 * right}
+
+    @classmethod
+    def written(cls, example: Mapping[str, Any], predicted: Any) -> str:
+        """The translation's words, blanks between."""
+        return " ".join(predicted) + "\n"

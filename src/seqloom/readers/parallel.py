@@ -1,0 +1,100 @@
+"""Parallel text: line n of one file is the translation of line n of another, or both stand in one line."""
+
+from collections.abc import Iterator
+from itertools import zip_longest
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from seqloom.data.tokens import Tokenizer, tokenize
+from seqloom.errors import DataError
+from seqloom.files import lines, locate
+from seqloom.progress import notice
+from seqloom.readers import Example, Reader, ReaderTable
+
+
+class Parallel(Reader):
+    """Pairs of a source and a target text; a pair with a blank side is left out, and both files stay in step."""
+
+    class Config(ReaderTable):
+        """`languages`: the part of the file name that tells source from target.
+
+        With [en, de], the file train.en.gz (named in `train`) holds the sources and train.de.gz beside it the
+        targets. Without, a line holds both, a tab between; what stands behind a further tab is left out.
+        `lower`: whether letters are lower-cased.
+        """
+
+        type: Literal["parallel"] = "parallel"
+        languages: Annotated[list[str], Field(min_length=2, max_length=2)] | None = None
+        tokenizer: Tokenizer = "words"
+        lower: bool = False
+
+        @model_validator(mode="after")
+        def _named(self) -> "Parallel.Config":
+            for path in (self.train, self.dev, self.test):
+                if path is not None and self.languages and self.languages[0] not in Path(path).name.split("."):
+                    what = f'the file name {Path(path).name} has no part "{self.languages[0]}" between dots'
+                    raise ValueError(
+                        f"{what}; languages: [en, de] goes with a source file such as train.en or train.en.gz"
+                    )
+            return self
+
+    @classmethod
+    def gives(cls, config: Any) -> frozenset[str]:
+        """`source` and `target`."""
+        return frozenset({"source", "target"})
+
+    def files(self, path: str) -> list[str]:
+        """The file of the sources, and that of the targets."""
+        if self.config.languages is None:
+            return [path]
+        source, target = self.config.languages
+        place = Path(path)
+        parts = place.name.split(".")
+        parts[len(parts) - 1 - parts[::-1].index(source)] = target
+        return [path, str(place.with_name(".".join(parts)))]
+
+    def read(self, path: str) -> Iterator[Example]:
+        """The pairs of a file or of two; files with different numbers of lines are refused."""
+        blank = 0
+        for number, source, target in self._pairs(path):
+            if source.strip() and target.strip():
+                yield {"source": self._cut(source), "target": self._cut(target), "line": number}
+            else:
+                blank += 1
+        if blank:
+            notice(f"{locate(path)}: {blank:,} pairs with a blank side are left out")
+
+    def parse(self, text: str) -> Example:
+        """A line of source text."""
+        return {"source": self._cut(text)}
+
+    def _cut(self, text: str) -> list[str]:
+        return tokenize(text.lower() if self.config.lower else text, self.config.tokenizer)
+
+    def _pairs(self, path: str) -> Iterator[tuple[int, str, str]]:
+        if self.config.languages is None:
+            yield from self._cells(path)
+            return
+        first, second = self.files(path)
+        both = zip_longest(lines(first), lines(second))
+        for source, target in both:
+            if source is None or target is None:
+                _uneven(first, second, (source or target)[0] + sum(1 for _ in both), source is not None)
+            yield (*source, target[1])
+
+    def _cells(self, path: str) -> Iterator[tuple[int, str, str]]:
+        for number, line in lines(path):
+            cells = line.split("\t")
+            if len(cells) < 2 and line.strip():
+                what = "no tab: a line should hold source and target, a tab between"
+                raise DataError(f"{what}; for two files, set languages, such as [en, de]", locate(path), number)
+            yield number, *(cells[:2] if len(cells) > 1 else ("", ""))
+
+
+def _uneven(first: str, second: str, most: int, source_longer: bool) -> None:
+    longer, shorter = (first, second) if source_longer else (second, first)
+    fewer = sum(1 for _ in lines(shorter))
+    what = f"has {most:,} lines, but {locate(shorter)} has {fewer:,}; line by line they should be translations"
+    raise DataError(what, locate(longer))

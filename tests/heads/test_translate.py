@@ -1,0 +1,107 @@
+import json
+import math
+
+import pytest
+import torch
+
+from seqloom import metrics
+from seqloom.api import Model
+from seqloom.errors import ConfigError
+from tests import tiny
+
+WORDS = {"the": "der", "a": "ein", "moth": "Falter", "lamp": "Leuchte", "sees": "sieht", "finds": "findet"}
+TEXTS = ["the moth sees a lamp", "a lamp finds the moth", "the lamp", "a moth sees", "the moth finds a lamp"]
+
+
+def config(corpus, **head):
+    for split in ("train", "dev"):
+        lines = [f"{text}\t{' '.join(WORDS[word] for word in text.split())}\n" for text in TEXTS]
+        (corpus / f"{split}.tsv").write_text("".join(lines))
+    files = {split: str(corpus / f"{split}.tsv") for split in ("train", "dev")}
+    return {
+        "embedders": {"words": {"type": "word", "size": 12}},
+        "encoders": {"shared": {"type": "lstm", "input": "words", "hidden": 12, "bidirectional": True}},
+        "tasks": {
+            "de": {
+                "reader": {"type": "parallel", "tokenizer": "blanks", **files},
+                "encoder": "shared",
+                "head": {"type": "translate", "hidden": 24, **head},
+            }
+        },
+        "training": {
+            "device": "cpu",
+            "steps": 80,
+            "batch": 5,
+            "evaluate_every": 80,
+            "optimizer": {"type": "adam", "rate": 0.02},
+        },
+    }
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("translate")
+    return Model.load(tiny.trained(config(folder, replace_unknown=True), folder / "run").folder)
+
+
+def test_a_translator_learns_and_its_figures_are_those_of_its_protocol(model):
+    dev = model.figures["dev"]["de"]
+    assert list(dev) == ["bleu", "perplexity", "accuracy"]
+    assert dev["bleu"] == pytest.approx(100)
+    assert dev["accuracy"] == 100
+    assert 1 < dev["perplexity"] < 1.2
+    assert "tok:none" in model.evaluate("de", split="dev")["protocol"]
+    assert model.predict("de", ["the lamp"]) == [["der", "Leuchte"]]
+
+
+def test_an_unknown_word_is_the_source_word_that_is_looked_at(model):
+    head = model._assembly.network.head("de")
+    hypothesis = type("Found", (), {"words": [4, 1], "attention": torch.tensor([[0.9, 0.1], [0.2, 0.8]])})()
+    assert head._words(hypothesis, ["the", "Hannover"]) == [head.target[4], "Hannover"]
+
+
+def test_what_was_searched_can_be_told(model):
+    (told,) = model.explain("de", ["the lamp"])
+    best = told["translations"][0]
+    assert told["source"] == ["the", "lamp"]
+    assert best["words"] == ["der", "Leuchte"]
+    scores = [one["score"] for one in told["translations"]]
+    assert scores == sorted(scores, reverse=True)
+    assert [len(row) for row in best["attention"]] == [2, 2]
+    assert json.dumps(told)
+
+
+def test_a_copied_bridge_needs_an_encoder_of_its_size(tmp_path):
+    with pytest.raises(
+        ConfigError, match="bridge: copy: the encoder's states have 24 numbers, the decoder's 10"
+    ):
+        tiny.untrained(config(tmp_path, hidden=10, bridge="copy"))
+    with pytest.raises(ConfigError, match="needs an LSTM encoder of at least 2 layers"):
+        tiny.trained(config(tmp_path, layers=2, bridge="copy"), tmp_path / "run")
+
+
+def test_without_sacrebleu_training_does_not_begin(tmp_path, monkeypatch):
+    def absent():
+        raise ConfigError('BLEU is computed by sacrebleu: pip install "seqloom[eval]"')
+
+    monkeypatch.setattr(metrics, "_bleu", absent)
+    with pytest.raises(ConfigError, match=r"seqloom\[eval\]"):
+        tiny.trained(config(tmp_path), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_perplexity_falls_as_the_watched_figure_and_patience_heeds_it(tmp_path):
+    asked = config(tmp_path)
+    asked["training"] |= {"steps": 40, "evaluate_every": 10, "watch": "de.perplexity"}
+    tiny.trained(asked, tmp_path / "run")
+    dev = [event["figures"]["de"]["perplexity"] for event in tiny.told(tmp_path / "run", "evaluate")]
+    best = [event["best"] for event in tiny.told(tmp_path / "run", "evaluate")]
+    assert best == [figure < min([math.inf, *dev[:place]]) for place, figure in enumerate(dev)]
+
+
+def test_rows_over_a_length_are_left_out_of_training_alone(tmp_path):
+    asked = config(tmp_path)
+    asked["tasks"]["de"]["reader"]["within"] = 3
+    model = tiny.untrained(asked)
+    assert len(model.tasks["de"].read("train")) == 2
+    assert len(model.tasks["de"].read("dev")) == len(TEXTS)
