@@ -1,30 +1,41 @@
 """Run a system's experiments and record their figures: python recipes/run.py SYSTEM [NAME ...].
 
 `recipes/SYSTEM/experiments.toml` lists them: a configuration, its settings, the figure that counts. Each result is
-written to `recipes/SYSTEM/results/NAME.json`, one object a file, and the tables in the system's README are written
-anew from these files. A run that was interrupted is resumed; one that is recorded is skipped unless --again is given.
+written to `recipes/SYSTEM/results/NAME.json`, one object a file. From these files the tables and plots of the READMEs
+are written anew: what stands between `<!-- results: PATTERN -->` or `<!-- curves: PATTERN in FILE.png -->` and
+`<!-- end -->`; the project's own README says `results of SYSTEM: PATTERN`. A run that was interrupted is resumed; one
+that is recorded is skipped unless --again is given.
 """
 
 import argparse
 import json
 import platform
 import re
+import sys
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
+from functools import partial
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
+import curves
 import numpy
 import torch
 
 import seqloom
+from seqloom.errors import ConfigError
 from seqloom.experiment import open_config, run
 from seqloom.files import write_json, write_text
 from seqloom.training.report import events
 
 ROOT = Path(__file__).parent
+MARKED = re.compile(
+    r"(?P<open><!-- (?P<what>results|curves)(?: of (?P<system>\w+))?: (?P<pattern>\S+)(?: in (?P<file>\S+))? -->\n)"
+    r"(?P<body>.*?)<!-- end -->",
+    re.DOTALL,
+)
 Row = dict[str, Any]
 
 
@@ -102,29 +113,45 @@ def table(rows: Sequence[Row]) -> Iterator[str]:
 
 
 def write_tables(system: str) -> None:
-    """Write the tables of a system's README anew, between `<!-- results: GLOB -->` and `<!-- end -->`."""
-    path = ROOT / system / "README.md"
-    known = results(system)
+    """Write a system's tables and plots anew, in its README and in that of the whole project."""
+    for path, own in ((ROOT / system / "README.md", system), (ROOT.parent / "README.md", None)):
+        if path.exists():
+            text = path.read_text(encoding="utf-8")
+            write_text(path, MARKED.sub(partial(_fresh, system=system, own=own, folder=path.parent), text))
 
-    def fresh(match: re.Match[str]) -> str:
-        pattern = re.compile(match[1].replace("*", ".*"))
-        rows = [known[name] for name in experiments(system) if name in known and pattern.fullmatch(name)]
-        body = "\n".join(table(rows)) if rows else "Not run yet."
-        return f"<!-- results: {match[1]} -->\n{body}\n<!-- end -->"
 
-    if path.exists():
-        text = path.read_text(encoding="utf-8")
-        write_text(path, re.sub(r"<!-- results: (\S+) -->\n.*?<!-- end -->", fresh, text, flags=re.S))
+def _fresh(found: re.Match[str], system: str, own: str | None, folder: Path) -> str:
+    """What stands between two marks, anew if it is of the system's results."""
+    if (found["system"] or own) != system:
+        return found[0]
+    pattern = re.compile(found["pattern"])
+    listed = {name: row for name, row in experiments(system).items() if pattern.fullmatch(name)}
+    known = {name: row for name, row in results(system).items() if name in listed}
+    if found["what"] == "curves":
+        body = _plot(found, listed, known, folder / found["file"])
+    else:
+        body = "\n".join(table([known[name] for name in listed if name in known]))
+    return f"{found['open']}{body if known else 'Not run yet.'}\n<!-- end -->"
+
+
+def _plot(found: re.Match[str], listed: Mapping[str, Row], known: Mapping[str, Row], path: Path) -> str:
+    """The Markdown of a figure, which is drawn; without matplotlib what stands there stays."""
+    try:
+        curves.draw(listed, known, path)
+    except ConfigError as fault:
+        print(f"{path.name} is not drawn anew: {fault}", file=sys.stderr)
+        return found["body"].rstrip("\n")
+    return f"![Figures over the number of labelled sentences]({path.name})"
 
 
 def main() -> None:
-    """Run what is asked for, record it, and write the tables."""
+    """Run what is asked for, record it, and write tables and plots."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("system", help="a folder of recipes, such as mlmt")
     parser.add_argument("names", nargs="*", help="experiments; all that are not recorded yet, if none is named")
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="where the run folders go")
     parser.add_argument("--again", action="store_true", help="run what is recorded already, too")
-    parser.add_argument("--tables", action="store_true", help="only write the tables anew")
+    parser.add_argument("--tables", action="store_true", help="only write the tables and plots anew")
     words = parser.parse_args()
     torch.set_num_threads(1)
     if not words.tables:

@@ -3,11 +3,13 @@
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from seqloom.errors import ConfigError
+from seqloom.files import replacing
 from seqloom.training.report import short
 
 if TYPE_CHECKING:
@@ -67,6 +69,13 @@ def styled() -> Iterator[None]:
     style: Any = {**matplotlib.rcParamsDefault, **STYLE, "backend": "agg"}
     with matplotlib.rc_context(style):
         yield
+
+
+def save(figure: "Figure", path: Path) -> Path:
+    """Write a figure as a PNG file, whole or not at all, without a date: equal figures are equal files."""
+    with replacing(path) as partial:
+        figure.savefig(partial, format="png", metadata={"Software": None})
+    return path
 
 
 def line(place: int) -> dict[str, Any]:

@@ -6,9 +6,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from seqloom.files import replacing
 from seqloom.training import page
-from seqloom.training.canvas import LINES, PALE, PANELS, RED, key, line, logarithmic, panels, say, steps, styled
+from seqloom.training.canvas import (
+    LINES,
+    PALE,
+    PANELS,
+    RED,
+    key,
+    line,
+    logarithmic,
+    panels,
+    save,
+    say,
+    steps,
+    styled,
+)
 from seqloom.training.comparisons import learning, shares
 from seqloom.training.report import rounded
 from seqloom.training.runs import Curve, Groups, Run, find, grouped
@@ -35,14 +47,8 @@ def draw(runs: Sequence[str | Path], out: str | Path) -> list[Path]:
     with styled():
         for kind in (learning, scores, losses, shares):
             if figure := kind(groups):
-                pictures.append(_save(figure, Path(out) / f"{kind.__name__}.png"))
+                pictures.append(save(figure, Path(out) / f"{kind.__name__}.png"))
     return [*pictures, page.write(Path(out) / "report.html", groups, pictures)]
-
-
-def _save(figure: "Figure", path: Path) -> Path:
-    with replacing(path) as partial:
-        figure.savefig(partial, format="png", metadata={"Software": None})
-    return path
 
 
 def smoothed(curve: Curve) -> Curve:

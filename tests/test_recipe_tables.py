@@ -1,0 +1,87 @@
+"""Tables and learning curves of recipes hold what the files of results say, rows that are missing left out."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+RECIPES = Path(__file__).parent.parent / "recipes"
+LISTED = "\n".join(
+    f"[tag-{n}-{name}]\nwatch = 'nl.f1'\ncurve = ['Dutch', '{name}']\nsentences = {n}\nrival = {n / 10}\n"
+    for n in (10, 100)
+    for name in ("alone", "unseen", "together")
+)
+PAGE = "<!-- curves: tag-.* in curves.png -->\nold\n<!-- end -->\n<!-- results: tag-.* -->\nold\n<!-- end -->\n"
+
+
+def result(name: str, value: float, spread: float | None = None) -> str:
+    row = {"name": name, "figure": "f1", "value": value, "spread": spread, "seeds": [1], "minutes": 2.0}
+    return json.dumps(row)
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """recipes/run.py over a made-up project with one system, three of whose six rows are recorded."""
+    monkeypatch.syspath_prepend(RECIPES)
+    for name in ("run", "curves"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    import run
+
+    system = tmp_path / "recipes" / "made"
+    (system / "results").mkdir(parents=True)
+    (system / "experiments.toml").write_text(LISTED)
+    (system / "README.md").write_text(PAGE)
+    (tmp_path / "README.md").write_text(
+        "<!-- results of made: tag-10-.* -->\n<!-- end -->\n<!-- results of other: .* -->\nkept\n<!-- end -->\n"
+    )
+    for name, value, spread in [
+        ("tag-10-alone", 20, None),
+        ("tag-100-alone", 40, 1.5),
+        ("tag-10-together", 50, 0.5),
+    ]:
+        (system / "results" / f"{name}.json").write_text(result(name, value, spread))
+    monkeypatch.setattr(run, "ROOT", tmp_path / "recipes")
+    return run
+
+
+def test_tables_are_written_between_marks_in_both_pages(run):
+    run.write_tables("made")
+    page = (run.ROOT / "made" / "README.md").read_text()
+    assert "old" not in page
+    assert "(curves.png)" in page
+    assert (run.ROOT / "made" / "curves.png").read_bytes().startswith(b"\x89PNG")
+    assert page.count("| tag-") == 3
+    assert "| tag-100-alone | f1 | 40.00 | 1.50 | 1 |" in page
+    whole = (run.ROOT.parent / "README.md").read_text()
+    assert [line.split(" | ")[0] for line in whole.splitlines() if "f1" in line] == [
+        "| tag-10-alone",
+        "| tag-10-together",
+    ]
+    assert "kept" in whole
+    run.write_tables("made")
+    assert (run.ROOT / "made" / "README.md").read_text() == page
+
+
+def test_a_curve_goes_through_its_known_points_and_a_missing_one_leaves_no_trace(run, monkeypatch):
+    drawn = {}
+    monkeypatch.setattr(run.curves, "save", lambda figure, path: drawn.setdefault("figure", figure))
+    run.curves.draw(run.experiments("made"), run.results("made"), Path("unused"))
+    (axis,) = drawn["figure"].axes
+    lines = {tuple(map(tuple, line.get_xydata())) for line in axis.lines if line.get_linestyle() != "None"}
+    assert {((10, 20), (100, 40)), ((10, 50),), ((10, 1), (100, 10))} <= lines
+    named = [text.get_text() for text in drawn["figure"].legends[0].get_texts()]
+    assert named == ["alone", "together", run.curves.RIVAL]
+    assert axis.get_xscale() == "log"
+
+
+def test_without_matplotlib_tables_are_written_and_the_plot_stays(run, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    run.write_tables("made")
+    page = (run.ROOT / "made" / "README.md").read_text()
+    assert page.startswith("<!-- curves: tag-.* in curves.png -->\nold\n")
+    assert page.count("| tag-") == 3
+    assert (
+        'curves.png is not drawn anew: plots need matplotlib: pip install "seqloom[plot]"'
+        in capsys.readouterr().err
+    )
