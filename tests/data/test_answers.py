@@ -29,6 +29,8 @@ def test_answers_are_compared_without_what_says_nothing(answer, language, told):
         ("in 1858 in Lourdes", ["1858", "Lourdes in 1858"], False, 2 * 3 / (4 + 3)),
         ("one two", ["three"], False, 0),
         ("", [""], True, 1),
+        ("The", [""], True, 1),
+        ("an", ["the"], True, 0),
         ("", ["word"], False, 0),
         ("word", ["", "word word"], False, 2 * 1 / (1 + 2)),
         ("word", [], False, 0),

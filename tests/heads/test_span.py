@@ -4,8 +4,8 @@ import pytest
 import torch
 
 import seqloom
-from seqloom.data.batch import Batch, Output
-from seqloom.heads.span import SpanHead
+from seqloom.data.batch import Batch, Encoded, Output
+from seqloom.heads.span import Span
 
 NAMES = ["Ada", "Bob", "Cleo", "Dan", "Eve", "Flo"]
 
@@ -36,12 +36,12 @@ def file(tmp_path_factory):
     return path
 
 
-def config(file, reader=None, **head):
+def config(file):
     task = {
-        "reader": {"type": "squad", "train": str(file), "test": str(file), **(reader or {})},
+        "reader": {"type": "squad", "train": str(file), "test": str(file)},
         "embedder": {"type": "word", "size": 16},
         "encoder": {"type": "lstm", "hidden": 16, "bidirectional": True},
-        "head": {"type": "span", "hidden": 16, "pieces": 4, "iterations": 2, **head},
+        "head": {"type": "span", "hidden": 16, "pieces": 4, "iterations": 2},
     }
     return {
         "tasks": {"qa": task},
@@ -79,12 +79,12 @@ def test_a_model_answers_by_tokens_where_it_is_given_no_more(model):
     (answer,) = model.predict("qa", [texts])
     assert answer["tokens"] == [3, 6]
     assert answer["text"] is answer["start"] is None
-    assert SpanHead.written(texts, answer).split("\t")[0] == "the old house"
+    assert Span.written(texts, answer).split("\t")[0] == "the old house"
 
 
 def head(**keys):
     torch.manual_seed(1)
-    return SpanHead(SpanHead.Config(hidden=4, **keys), size=4, vocabularies={})
+    return Span(Span.Config(hidden=4, **keys), size=4, vocabularies={})
 
 
 def answer(text, score, probability=0.5):
@@ -114,7 +114,7 @@ def test_answers_are_compared_by_the_rules_of_the_language():
     predicted, wanted = [answer("die Katze", 1.0)], [gold("a", "Katze")]
     assert head().score(predicted, wanted)["exact"] == 0
     assert head(language="de").score(predicted, wanted)["exact"] == 100
-    assert "MLQA" in SpanHead.protocol(SpanHead.Config(hidden=4, language="de"))
+    assert "MLQA" in Span.protocol(Span.Config(hidden=4, language="de"))
 
 
 START = torch.tensor([[1.0, 0.0, 2.0, -torch.inf], [0.0, 0.0, 3.0, 1.0]])
@@ -152,12 +152,37 @@ def test_no_answer_is_told_where_the_sentinel_is_better_than_any_span():
     assert (second["text"], second["tokens"], second["score"]) == ("f g", [1, 3], 4.0)
 
 
-def test_windows_without_the_answer_teach_no_answer_or_nothing(file, tmp_path):
-    keys = {"window": 6, "stride": 4, "sample": {"first": 8}}
-    for no_answer in (False, True):
-        source = config(file, keys, no_answer=no_answer)
-        source["training"] |= {"steps": 2}
-        trained = seqloom.train(source, out=tmp_path / f"{no_answer}")
-        told = trained.evaluate("qa", file)
-        assert set(told["figures"]) == {"f1", "exact"}
-        assert told["rows"] > 16
+def run(one, gold, rows=(0, 1)):
+    """The output of made-up texts of two rows, the same at every call."""
+    torch.manual_seed(2)
+    texts = {}
+    for name, lengths in (("document", [4, 3]), ("question", [2, 3])):
+        states = torch.randn(2, max(lengths), 4)[list(rows)]
+        texts[name] = Encoded(states, [states], states, states[:, 0], torch.tensor(lengths)[list(rows)])
+    batch = Batch("qa", {"answers": torch.tensor(gold)}, rows)
+    return one(batch, **texts), batch
+
+
+def test_a_row_without_the_answer_teaches_nothing():
+    one = head().eval()
+    both, alone = run(one, [[1, 2], [-1, -1]])[0], run(one, [[1, 2]], (0,))[0]
+    assert (both.count, alone.count) == (1, 1)
+    torch.testing.assert_close(both.loss, alone.loss)
+
+
+def test_a_row_without_the_answer_teaches_that_there_is_none_where_that_is_asked():
+    one = head(no_answer=True)
+    adam = torch.optim.Adam(one.parameters(), 0.03)
+    for _ in range(30):
+        output, batch = run(one, [[1, 2], [-1, -1]])
+        adam.zero_grad()
+        output.loss.backward()
+        adam.step()
+    assert output.count == 2
+    first, second = one.decode(*run(one, batch.tensor("answers").tolist()))
+    assert (first["tokens"], second["tokens"], second["text"]) == ([1, 3], None, "")
+
+
+def test_losses_of_the_iterations_are_added_or_averaged():
+    added, averaged = (run(head(over=over).eval(), [[1, 2], [0, 0]])[0].loss for over in ("sum", "mean"))
+    torch.testing.assert_close(added, 4 * averaged)

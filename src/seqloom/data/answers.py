@@ -40,15 +40,14 @@ def exact(answer: str, references: Iterable[str], language: str | None = None) -
 def overlap(answer: str, references: Iterable[str], language: str | None = None) -> float:
     """The F1 of the normalised answer's words, as a share of 1, by the reference that gives most; 0 without any.
 
-    Against a text without words, such as the answer to a question that has none, it is 1 if both have none, as in
-    version 2 of SQuAD's script.
+    Against an empty reference, which says that there is no answer, it is 1 for an answer without words, as in version 2
+    of SQuAD's script. Against any other that normalisation leaves without words it is 0, as in version 1.1.
     """
     words = normalised(answer, language).split()
-    return max((_f1(words, normalised(one, language).split()) for one in references), default=0.0)
+    return max((_f1(words, one, language) for one in references), default=0.0)
 
 
-def _f1(words: list[str], wanted: list[str]) -> float:
-    if not words or not wanted:
-        return float(words == wanted)
+def _f1(words: list[str], reference: str, language: str | None) -> float:
+    wanted = normalised(reference, language).split()
     shared = (Counter(words) & Counter(wanted)).total()
-    return 2 * shared / (len(words) + len(wanted))
+    return 2 * shared / (len(words) + len(wanted)) if shared else float(not (words or reference))

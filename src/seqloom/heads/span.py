@@ -20,7 +20,7 @@ from seqloom.nn.pointing import DynamicPointer, best_spans
 DIGITS = 4
 
 
-class SpanHead(Head):
+class Span(Head):
     """Coattention between a question and a document, and a decoder that points at the answer's start and end.
 
     Xiong et al., "Dynamic Coattention Networks for Question Answering" (2017). With `no_answer` the document's
