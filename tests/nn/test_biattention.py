@@ -3,7 +3,7 @@ import torch
 from torch.testing import assert_close
 
 from seqloom.errors import ConfigError
-from seqloom.nn.biattention import BCN, biattention
+from seqloom.nn.biattention import BCN, biattend
 
 X_LENGTHS, Y_LENGTHS = torch.tensor([4, 1, 3]), torch.tensor([2, 5, 1])
 ALLENNLP = {
@@ -40,7 +40,7 @@ def worked_out(x, y):
 
 def test_each_position_attends_to_the_true_positions_of_the_other_text():
     x, y = texts()
-    of_y, of_x = biattention(x, X_LENGTHS, y, Y_LENGTHS)
+    of_y, of_x = biattend(x, X_LENGTHS, y, Y_LENGTHS)
     for row, (n, m) in enumerate(zip(X_LENGTHS, Y_LENGTHS, strict=True)):
         expected_y, expected_x = worked_out(x[row, :n], y[row, :m])
         assert_close(of_y[row, :n], expected_y)

@@ -1,6 +1,6 @@
 """Layers: tensors in, tensors out; no configuration, no vocabulary, no file. Worth importing alone."""
 
-from seqloom.nn.biattention import BCN, biattention
+from seqloom.nn.biattention import BCN, biattend
 from seqloom.nn.characters import CharacterCNN, Highway
 from seqloom.nn.coattention import Coattention
 from seqloom.nn.crf import LinearChainCRF, allowed_transitions
@@ -34,7 +34,7 @@ __all__ = [
     "WordDropout",
     "allowed_transitions",
     "best_spans",
-    "biattention",
+    "biattend",
     "pool",
     "unroll",
 ]

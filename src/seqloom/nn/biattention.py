@@ -13,7 +13,7 @@ from seqloom.nn.recurrent import Recurrent
 POOLED = ("max", "mean", "min", "attention")
 
 
-def biattention(x: Tensor, x_lengths: Tensor, y: Tensor, y_lengths: Tensor) -> tuple[Tensor, Tensor]:
+def biattend(x: Tensor, x_lengths: Tensor, y: Tensor, y_lengths: Tensor) -> tuple[Tensor, Tensor]:
     """For each state of either of two texts, what it attends to in the other.
 
     McCann et al., "Learned in Translation: Contextualized Word Vectors" (2017), section 5: A = X Y^T;
@@ -74,7 +74,7 @@ class BCN(nn.Module):
         reduction: how many times smaller the first maxout layer is than the vectors of all sides; the second is half
             as large.
         pieces: linear maps for each maxout unit.
-        batch_norm: whether the maxout layers are batch-normalised.
+        batch_norm: whether what each maxout layer reads is normalised over the batch; the paper does not say where.
         dropout: rate before each maxout layer, or three rates.
 
     Raises:
@@ -116,7 +116,7 @@ class BCN(nn.Module):
             attended = _attended(x @ x.transpose(1, 2), x, x_lengths)
             return torch.cat([side(x, attended, x_lengths) for side in self.sides], -1)
         y = masked(y, y_lengths)
-        of_y, of_x = biattention(x, x_lengths, y, y_lengths)
+        of_y, of_x = biattend(x, x_lengths, y, y_lengths)
         return torch.cat([self.sides[0](x, of_y, x_lengths), self.sides[-1](y, of_x, y_lengths)], -1)
 
     def forward(

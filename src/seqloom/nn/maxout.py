@@ -34,24 +34,17 @@ class Maxout(nn.Module):
         size: features of the input.
         out: units.
         pieces: linear maps for each unit, also called the pool size.
-        batch_norm: whether the linear maps are normalised over the batch before the largest is taken, as by Chang
-            and Chen, "Batch-normalized Maxout Network in Network" (2015). The rows of a batch then depend on each
-            other in training.
     """
 
-    def __init__(self, size: int, out: int, pieces: int = 4, batch_norm: bool = False) -> None:
+    def __init__(self, size: int, out: int, pieces: int = 4) -> None:
         super().__init__()
         self.out, self.pieces = out, pieces
-        self.linear = nn.Linear(size, out * pieces, bias=not batch_norm)
-        self.norm = BatchNorm(out * pieces) if batch_norm else None
+        self.linear = nn.Linear(size, out * pieces)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map x (..., size), with batch normalisation (batch, size), to (..., out)."""
-        maps = self.linear(x)
-        if self.norm is not None:
-            maps = self.norm(maps)
-        largest: Tensor = maps.unflatten(-1, (self.out, self.pieces)).max(-1).values
-        return largest
+        """Map x (..., size) to (..., out)."""
+        maps: Tensor = self.linear(x)
+        return maps.view(*x.shape[:-1], self.out, self.pieces).max(-1).values
 
 
 class MaxoutNetwork(nn.Module):
@@ -62,7 +55,9 @@ class MaxoutNetwork(nn.Module):
         sizes: units of each layer.
         pieces: linear maps for each unit.
         dropout: share of a layer's input set to zero in training, for all layers or for each.
-        batch_norm: see `Maxout`.
+        batch_norm: whether each layer's input is normalised over the batch, before dropout. The rows of a batch then
+            depend on each other in training. Normalising the linear maps instead holds the scores of the last layer
+            near one, and learns much more slowly.
 
     Raises:
         ConfigError: there are not as many rates of dropout as layers.
@@ -81,11 +76,13 @@ class MaxoutNetwork(nn.Module):
         if len(rates) != len(sizes):
             raise ConfigError(f"{len(rates)} rates of dropout, {len(sizes)} layers; each layer needs one")
         self.out = sizes[-1]
+        ends = list(pairwise((size, *sizes)))
+        self.norms = nn.ModuleList(BatchNorm(before) if batch_norm else nn.Identity() for before, _ in ends)
         self.dropouts = nn.ModuleList(map(nn.Dropout, rates))
-        self.layers = nn.ModuleList(Maxout(*ends, pieces, batch_norm) for ends in pairwise((size, *sizes)))
+        self.layers = nn.ModuleList(Maxout(*both, pieces) for both in ends)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map x (..., size), with batch normalisation (batch, size), to (..., last of the sizes)."""
-        for dropout, layer in zip(self.dropouts, self.layers, strict=True):
-            x = layer(dropout(x))
+        for norm, dropout, layer in zip(self.norms, self.dropouts, self.layers, strict=True):
+            x = layer(dropout(norm(x)))
         return x
