@@ -11,6 +11,8 @@ import torch
 from seqloom.api import Model, source_of
 from seqloom.errors import ConfigError, DataError, TrainingError
 from seqloom.experiment import check, open_config, points, run, run_many
+from seqloom.training.report import Writer
+from seqloom.training.tracking import TensorBoardWriter
 from tests import tiny
 
 
@@ -213,12 +215,37 @@ def test_seeds_and_grid_run_each_in_its_folder_and_are_summed_up(corpus: Path, t
 
 def test_many_runs_are_resumed_where_they_broke(corpus: Path, tmp_path: Path) -> None:
     file = tiny.written_yaml(tmp_path / "c.yaml", tiny.one(corpus))
+    killing = tiny.KillAt(3)
     with pytest.raises(tiny.Killed):
-        run_many(file, tmp_path / "out", seeds=2, writers=[tiny.KillAt(3)])
+        run_many(file, tmp_path / "out", seeds=2, follow=lambda folder: [killing])
     run_many(file, tmp_path / "out", seeds=2, resume=True)
     run_many(file, tmp_path / "unbroken", seeds=2)
     for seed in ("seed-1", "seed-2"):
         assert tiny.weights(tmp_path / "out" / seed) == tiny.weights(tmp_path / "unbroken" / seed)
+
+
+def test_each_of_many_runs_has_writers_of_its_own(corpus: Path, tmp_path: Path) -> None:
+    file = tiny.written_yaml(tmp_path / "c.yaml", tiny.one(corpus, steps=2))
+    given: list[Path] = []
+
+    def follow(folder: Path) -> list[Writer]:
+        given.append(folder)
+        return [TensorBoardWriter(folder)]
+
+    found = run_many(file, tmp_path / "out", seeds=2, grid=["training.batch=4,8"], follow=follow)
+    assert given == [result.folder for results in found.values() for result in results]
+    assert [len(list(folder.glob("events.out.tfevents.*"))) for folder in given] == [1, 1, 1, 1]
+
+
+def test_figures_on_test_are_told_at_the_step_of_the_best_model(corpus: Path, tmp_path: Path) -> None:
+    settings = {"steps": 12, "evaluate_every": 2, "optimizer": {"type": "adam", "rate": 0.5}}
+    result = tiny.trained(tiny.one(corpus, ["train", "dev", "test"], **settings), tmp_path)
+    told = tiny.told(tmp_path, "evaluate")
+    assert result.best_step < result.step
+    assert [(one["split"], one["step"]) for one in told if one["best"]][-2:] == [
+        ("dev", result.best_step),
+        ("test", result.best_step),
+    ]
 
 
 def test_a_mistake_at_any_point_of_a_grid_is_told_before_the_first_run(corpus: Path, tmp_path: Path) -> None:

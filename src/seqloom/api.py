@@ -112,17 +112,14 @@ class Model:
                 raise ModelError(
                     f"task {mine.name} reads {', '.join(mine.texts)}; {', '.join(lacking)} is missing"
                 )
-            return {name: self._tokens(mine, one[name], name) for name in mine.texts}
+            return {name: self._tokens(mine, one[name]) for name in mine.texts}
         if len(mine.texts) > 1:
             raise ModelError(f"task {mine.name} reads several texts; give a dict with {', '.join(mine.texts)}")
         return {mine.texts[0]: list(one)}
 
     @staticmethod
-    def _tokens(task: Task, value: str | Sequence[str], name: str) -> list[str]:
-        if not isinstance(value, str):
-            return list(value)
-        parsed = task.reader.parse(value) if len(task.texts) == 1 else {name: value.split()}
-        return list(parsed[name])
+    def _tokens(task: Task, value: str | Sequence[str]) -> list[str]:
+        return task.reader.tokens(value) if isinstance(value, str) else list(value)
 
     def evaluate(
         self, task: str | None = None, file: str | Path | None = None, *, split: str = "test"
@@ -154,7 +151,7 @@ class Model:
     ) -> np.ndarray | list[np.ndarray]:
         """Vectors of texts: (texts, size), or with `tokens` a list of (time, size) arrays; see `deploy.encode`."""
         task = self._assembly.tasks[route(self._assembly, encoder)]
-        cut = (self._tokens(task, one, task.texts[0]) for one in _many(texts))
+        cut = (self._tokens(task, one) for one in _many(texts))
         return encode(self._assembly, cut, pool=pool, tokens=tokens, batch=batch, encoder=encoder)
 
     def encode_file(

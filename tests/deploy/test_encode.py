@@ -3,6 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from seqloom.api import Model
 from seqloom.deploy import encode as module
 from seqloom.deploy.encode import encode, encode_file, route
 from seqloom.errors import DataError, ModelError
@@ -82,6 +83,20 @@ def test_a_file_is_encoded_line_by_line(
     found = np.load(tmp_path / "out.npy")
     np.testing.assert_allclose(found[[0, 2, 5]], encode(model, TEXTS, pool="max"), atol=1e-6)
     assert not found[[1, 3, 4]].any()
+
+
+def test_a_line_is_one_text_also_for_a_task_that_reads_two(corpus: Path, tmp_path: Path) -> None:
+    config = tiny.one(corpus)
+    pairs = tmp_path / "pairs.tsv"
+    pairs.write_text("premise\thypothesis\tlabel\nthe moth\tsees\tx\nriver\tthe lamp\ty\n")
+    reader = {"type": "table", "train": str(pairs)}
+    config["tasks"] = {"pair": {"reader": reader, "encoder": "shared", "head": {"type": "pair"}}}
+    model = tiny.untrained(config)
+    (tmp_path / "in.txt").write_text("the moth sees.\nriver\tlamp\n")
+    assert encode_file(model, tmp_path / "in.txt", tmp_path / "out.npy") == (2, 6)
+    expected = encode(model, [["the", "moth", "sees", "."], ["river", "lamp"]])
+    np.testing.assert_allclose(np.load(tmp_path / "out.npy"), expected, atol=1e-6)
+    np.testing.assert_allclose(Model(model).encode(["the moth sees.", "river lamp"]), expected, atol=1e-6)
 
 
 def test_an_empty_file_gives_an_empty_array(model: Assembly, tmp_path: Path) -> None:

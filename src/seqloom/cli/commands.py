@@ -122,17 +122,20 @@ def train(
     out = out or Path("runs") / file.stem
     try:
         with shown() as display:
-            writers = [display, TensorBoardWriter(out)] if tensorboard else [display]
+
+            def follow(folder: Path) -> list[Any]:
+                return [display, TensorBoardWriter(folder)] if tensorboard else [display]
+
             if seeds > 1 or grid:
                 many: dict[str, Any] = {
                     "seeds": seeds,
                     "grid": grid or [],
                     "resume": resume,
-                    "writers": writers,
+                    "follow": follow,
                 }
                 _tell_many(run_many(file, out, settings=settings or [], **many))
                 return
-            _tell(run(open_config(file, settings or []), out, resume=resume, writers=writers))
+            _tell(run(open_config(file, settings or []), out, resume=resume, writers=follow(out)))
     except (Interrupted, KeyboardInterrupt) as stop:
         kept = "the state is saved" if isinstance(stop, Interrupted) else "the state saved last stays"
         again = shlex.join(["seqloom", *(word for word in sys.argv[1:] if word != "--resume"), "--resume"])

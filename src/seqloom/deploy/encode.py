@@ -103,6 +103,8 @@ def encode_file(
 ) -> tuple[int, int]:
     """Write a vector for each line of a text file as a numpy array (lines, size); an empty line gets zeros.
 
+    A line is one text, also where the encoder's task reads several at a time, such as premise and hypothesis.
+
     The array is filled through a memory map, so memory does not grow with the file. Returns its shape.
     """
     task = model.tasks[route(model, encoder)]
@@ -113,7 +115,7 @@ def encode_file(
         numbered = track(lines(path), f"encoding {path}", count)
         while chunk := list(islice(numbered, CHUNK)):
             full = [(number - 1, line) for number, line in chunk if line.strip()]
-            texts = [task.reader.parse(line)[task.texts[0]] for _, line in full]
+            texts = [task.reader.tokens(line) for _, line in full]
             if texts:
                 array[[place for place, _ in full]] = encode(model, texts, pool=pool, encoder=encoder)
         array.flush()

@@ -1,7 +1,7 @@
 """Many runs: one a seed, one a point of a grid, and the mean and spread of their figures."""
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -37,12 +37,21 @@ def run_many(
     seeds: int = 1,
     grid: Sequence[str] = (),
     resume: bool = False,
-    writers: Sequence[Writer] = (),
+    follow: Callable[[Path], Sequence[Writer]] = lambda folder: (),
 ) -> dict[str, list[Result]]:
     """Run every point of a grid with every seed, each in a folder of its own; results by point.
 
     Seeds are the configuration's and those that follow it. `summary.json` holds the mean and the spread (sample
     standard deviation) of every figure at every point.
+
+    Args:
+        path: the configuration.
+        out: holds the folders of the runs.
+        settings: what is set at every point, as `key=value`.
+        seeds: how many runs a point has.
+        grid: its axes, as `key=value,value`.
+        resume: go on with runs that are there.
+        follow: gives the writers of events for the run in a folder.
     """
     found: dict[str, list[Result]] = {}
     todo = [(point, seed) for point in points(grid) for seed in range(seeds)]
@@ -54,7 +63,8 @@ def run_many(
         override(source, [f"seed={seed}"])
         name = ",".join(point)
         folder = Path(out) / name.replace("/", "-") / (f"seed-{seed}" if seeds > 1 else "")
-        found.setdefault(name, []).append(run(source, folder, resume=resume, writers=writers))
+        result = run(source, folder, resume=resume, writers=follow(folder))
+        found.setdefault(name, []).append(result)
     write_json(Path(out) / SUMMARY, {name: summary(results) for name, results in found.items()})
     return found
 

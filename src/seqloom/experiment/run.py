@@ -231,7 +231,7 @@ def _finish(trainer: Trainer, out: Path) -> Result:
     if not trainer.ranks.leads:
         return result
     if test:
-        trainer.report.evaluate(at.step, test, best=True, split="test")
+        trainer.report.evaluate(at.best_step, test, best=True, split="test")
         model.figures = {**model.figures, "test": test}
         with replacing_folder(out / BEST) as partial:
             save(partial, model)

@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from seqloom.config import Count, FilePath, Natural, Part, Table
+from seqloom.data.tokens import tokenize
 
 Example = dict[str, Any]
 """A plain dict: token lists, strings and numbers by column, and `line`, the file line that it began at."""
@@ -75,3 +76,9 @@ class Reader(Part, ABC):
     @abstractmethod
     def parse(self, text: str) -> Example:
         """One line of raw text as an example without gold columns, for prediction."""
+
+    def tokens(self, text: str) -> list[str]:
+        """One raw text as tokens, whether the head reads one text or several."""
+        if len(self.texts) == 1:
+            return list(self.parse(text)[self.texts[0]])
+        return tokenize(text, getattr(self.config, "tokenizer", "words"))
