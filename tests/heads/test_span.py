@@ -64,6 +64,8 @@ def test_a_model_answers_from_a_file_and_from_raw_lines(model, file, tmp_path):
     assert all(0.5 < float(probability) <= 1 for _, _, probability in told)
     raw = tmp_path / "raw.tsv"
     raw.write_text("Ada  lives in the old house, Dan in the red house.\tWhere lives Ada?\n\n")
+    row = json.loads(next(model.predict_file("qa", file, as_data=True, as_json=True)))
+    assert row["prediction"]["id"] == "0-Ada"
     line, blank = "".join(model.predict_file("qa", raw)).splitlines()
     assert line.split("\t")[0] == "the old house"
     assert blank == ""
@@ -87,23 +89,14 @@ def head(**keys):
     return Span(Span.Config(hidden=4, **keys), size=4, vocabularies={})
 
 
-def answer(text, score, probability=0.5):
-    return {"text": text, "tokens": [0, 1] if text else None, "score": score, "probability": probability}
-
-
-def gold(name, *answers):
-    return {"id": name, "answers": list(answers)}
+def answer(name, text, score):
+    return {"id": name, "text": text, "tokens": [0, 1] if text else None, "score": score}
 
 
 def test_of_a_questions_windows_the_best_answer_counts():
-    predicted = [
-        answer("", 9.0),
-        answer("the red house", 1.0),
-        answer("red", 3.0),
-        answer("", 2.0),
-        answer("", 1.0),
-    ]
-    wanted = [gold("a", "house", "red house")] * 3 + [gold("b")] * 2
+    windows = [("", 9.0), ("the red house", 1.0), ("red", 3.0)]
+    predicted = [*(answer("a", *one) for one in windows), answer("b", "", 2.0), answer("b", "", 1.0)]
+    wanted = [["house", "red house"]] * 3 + [[], []]
     assert head().score(predicted, wanted) == {
         "f1": pytest.approx(100 * (2 * 1 / (1 + 2) + 1) / 2),
         "exact": pytest.approx(50),
@@ -111,7 +104,7 @@ def test_of_a_questions_windows_the_best_answer_counts():
 
 
 def test_answers_are_compared_by_the_rules_of_the_language():
-    predicted, wanted = [answer("die Katze", 1.0)], [gold("a", "Katze")]
+    predicted, wanted = [answer("a", "die Katze", 1.0)], [["Katze"]]
     assert head().score(predicted, wanted)["exact"] == 0
     assert head(language="de").score(predicted, wanted)["exact"] == 100
     assert "MLQA" in Span.protocol(Span.Config(hidden=4, language="de"))

@@ -67,6 +67,20 @@ class CharactersField(Field):
 
 
 @dataclass(frozen=True)
+class KeyField(CharactersField):
+    """A name that rows which belong together share, such as that of their question."""
+
+    def sample(self, random: Random, length: int) -> str:
+        """A name of its own."""
+        return f"{random.getrandbits(64):x}"
+
+
+def spelt(codes: Tensor) -> str:
+    """The text of some code points (characters,), without padding."""
+    return "".join(map(chr, codes[codes > 0].tolist()))
+
+
+@dataclass(frozen=True)
 class OffsetsField(Field):
     """Where each token of a text begins and ends, in characters."""
 
@@ -126,25 +140,3 @@ class AnswersField(Field):
 def _first(stored: Sequence[str]) -> tuple[int, int]:
     spans = ((int(start), int(end)) for start, end in zip(stored[::3], stored[1::3], strict=True))
     return next(((start, end - 1) for start, end in spans if start != UNLISTED), (UNLISTED, UNLISTED))
-
-
-@dataclass(frozen=True)
-class KeyField(Field):
-    """A name that rows which belong together share, such as that of their question."""
-
-    def store(self, value: Any) -> Sequence[str]:
-        """The name."""
-        if not isinstance(value, str) or not value:
-            raise ValueError(f"should be a name, found {value!r:.40}")
-        return [value]
-
-    def tables(self, column: Column, vocabularies: Vocabularies) -> None:
-        """Nothing to look up."""
-
-    def collate(self, column: Column, tables: Any, rows: np.ndarray) -> Tensor:
-        """(batch,) numbers, equal for equal names of a file."""
-        return torch.from_numpy(column.values[column.offsets[rows]].astype(np.int64))
-
-    def sample(self, random: Random, length: int) -> str:
-        """A name of its own."""
-        return f"{random.getrandbits(64):x}"

@@ -10,7 +10,7 @@ from seqloom.config import Count, Share, Table
 from seqloom.data.answers import exact, overlap
 from seqloom.data.batch import Batch, Encoded, Output
 from seqloom.data.fields import UNLISTED, Field, TextField
-from seqloom.data.spans import AnswersField, CharactersField, KeyField, OffsetsField
+from seqloom.data.spans import AnswersField, CharactersField, KeyField, OffsetsField, spelt
 from seqloom.data.vocabulary import Vocabularies
 from seqloom.heads import Head
 from seqloom.metrics import mean
@@ -54,10 +54,10 @@ class Span(Head):
 
     @classmethod
     def fields(cls, config: Any) -> Mapping[str, Field]:
-        """The texts, the document as it was written and where its tokens stand there, the answers, and an id."""
+        """The texts, the document as it was written and where its tokens stand there, an id, and the answers."""
         read = {"document": TextField(), "question": TextField()}
-        written = {"characters": CharactersField(), "offsets": OffsetsField()}
-        return {**read, **written, "answers": AnswersField(), "id": KeyField()}
+        told = {"characters": CharactersField(), "offsets": OffsetsField(), "id": KeyField()}
+        return {**read, **told, "answers": AnswersField()}
 
     @classmethod
     def figures(cls, config: Any) -> tuple[str, ...]:
@@ -102,7 +102,7 @@ class Span(Head):
 
         `text`: from character `start` to `end`, excluded, of the document, all None where only its tokens are known
         and empty where there is no answer; `tokens`: the same in tokens; `probability`: of this span in this row;
-        `score`: what windows of one document are compared by.
+        `score`: what windows of one document are compared by; `id`: that of the question, where it has one.
         """
         found = self._found(output.scores["start"], output.scores["end"])
         characters, offsets = batch.tensor("characters"), batch.tensor("offsets")
@@ -110,6 +110,9 @@ class Span(Head):
         if characters is not None and offsets is not None:
             for answer, text, places in zip(answers, characters, offsets, strict=True):
                 _spell(answer, text, places)
+        if (names := batch.tensor("id")) is not None:
+            for answer, name in zip(answers, names, strict=True):
+                answer["id"] = spelt(name)
         return answers
 
     def _found(self, start: Tensor, end: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -126,17 +129,17 @@ class Span(Head):
         return first, last, probability, score
 
     @classmethod
-    def gold(cls, stored: Mapping[str, list[Any]]) -> dict[str, Any]:
-        """The question's id and the texts of its answers."""
-        return {"id": stored["id"][0], "answers": AnswersField.texts(stored["answers"])}
+    def gold(cls, stored: Mapping[str, list[Any]]) -> list[str]:
+        """The texts of the question's answers."""
+        return AnswersField.texts(stored["answers"])
 
     def score(self, predicted: Sequence[Any], gold: Sequence[Any]) -> dict[str, float]:
         """F1 and exact match in percent; of a question's windows the best answer counts."""
         best: dict[str, tuple[dict[str, Any], list[str]]] = {}
         for answer, wanted in zip(predicted, gold, strict=True):
-            key = wanted["id"]
-            if key not in best or _rank(answer) > _rank(best[key][0]):
-                best[key] = answer, wanted["answers"] or [""]
+            name = answer["id"]
+            if name not in best or _rank(answer) > _rank(best[name][0]):
+                best[name] = answer, wanted or [""]
         language = self.config.language
         figures = {"f1": overlap, "exact": exact}
         return {
@@ -150,7 +153,7 @@ class Span(Head):
         text = predicted["text"]
         if text is None:
             text = " ".join(example["document"][slice(*predicted["tokens"])])
-        cells = [example["id"]] if "id" in example else []
+        cells = [predicted["id"]] if "id" in predicted else []
         return "\t".join([*cells, " ".join(text.split()), f"{predicted['probability']:.{DIGITS}f}"]) + "\n"
 
 
@@ -171,4 +174,4 @@ def _spell(answer: dict[str, Any], text: Tensor, places: Tensor) -> None:
     if answer["tokens"] is not None:
         first, after = answer["tokens"]
         start, end = int(places[first, 0]), int(places[after - 1, 1])
-        answer |= {"start": start, "end": end, "text": "".join(map(chr, text[start:end].tolist()))}
+        answer |= {"start": start, "end": end, "text": spelt(text[start:end])}

@@ -34,6 +34,9 @@ class HighwayMaxout(nn.Module):
         self.context = nn.Linear(hidden, hidden * pieces, bias=False)
         self.second = Maxout(hidden, hidden, pieces)
         self.scorer = Maxout(2 * hidden, 1, pieces)
+        # With biases of their own, one piece would win at all positions: those differ little before training.
+        for bias in (self.position.bias, self.second.linear.bias, self.scorer.linear.bias):
+            nn.init.zeros_(bias)
 
     def prepare(self, states: Tensor) -> Tensor:
         """The part of W1 that depends on states (batch, time, size) alone: (batch, time, hidden * pieces)."""
