@@ -8,7 +8,9 @@ peers=(
   pytorch-crf==0.7.2
   flair==0.15.1
   gensim==4.4.0
-  importlib_metadata # which joeynmt imports without asking for it
+  joeynmt==2.3.0
+  importlib_metadata   # which joeynmt imports without asking for it
+  'huggingface-hub<1'  # joeynmt takes any; the transformers that flair needs takes no newer
 )
 install() { "$venv/bin/python" -m pip install --quiet "$@"; }
 
