@@ -32,6 +32,9 @@ LENGTHS = (5, 1, 3, 8, 2, 5)
 NUMBER = 16
 """For every key that needs a number."""
 
+NEARLY = 0.5
+"""Percent: a wrong label among those of the made-up rows costs more; a correlation comes as near to 100."""
+
 Configuration = dict[str, Any]
 
 
@@ -178,12 +181,21 @@ def tensors(scores: Any) -> list[Tensor]:
     return [inner for one in scores for inner in tensors(one)] if isinstance(scores, list | tuple) else []
 
 
+def alike(one: Any, other: Any) -> bool:
+    """Whether two predictions are equal, numbers up to rounding."""
+    if isinstance(one, float):
+        return one == pytest.approx(other, abs=1e-4)
+    if isinstance(one, list | tuple):
+        return len(one) == len(other) and all(map(alike, one, other))
+    return one == other
+
+
 @EVERY_VARIANT
 def test_padding_changes_nothing(parts):
     one = made(parts)
     together, decoded = one.run(), one.decoded()
     for row in range(len(LENGTHS)):
-        assert one.decoded(row) == [decoded[row]]
+        assert alike(one.decoded(row), [decoded[row]])
         for whole, alone in zip(tensors(together.scores), tensors(one.run(row).scores), strict=True):
             cut = whole[row][tuple(slice(size) for size in alone.shape[1:])]
             assert torch.allclose(cut, alone[0], atol=1e-5, rtol=0)
@@ -224,7 +236,7 @@ def test_a_batch_is_learnt_by_heart(parts):
             one.network.train()(one.batch()).loss.backward()
             adam.step()
         figures = one.network.head("one").score(one.decoded(), one.gold)
-        if figures == (perfect := dict.fromkeys(figures, pytest.approx(100))):
+        if figures == (perfect := dict.fromkeys(figures, pytest.approx(100, abs=NEARLY))):
             break
     assert figures == perfect
 

@@ -112,6 +112,14 @@ def test_files_of_one_content_are_read_by_their_own_names(task, tmp_path):
     assert right.read("train").where(0) == f"{tmp_path}/a.csv:2"
 
 
+def test_a_change_of_a_second_file_is_seen(task):
+    reader = "{type: parallel, train: '${data}/a.en', languages: [en, de], tokenizer: blanks}"
+    head = "translate, hidden: 2"
+    for target in ("x y", "z"):
+        columns = task(reader, head, a_en="a b\n", a_de=f"{target}\n").read("train")
+        assert columns["target"].row(0) == target.split()
+
+
 def test_a_label_that_training_never_showed_is_told_with_its_place(task, caplog):
     train, dev = "label\ttext\nx\ta\n", "label\ttext\nx\ta\nnew\tb\nnew\tb\n"
     one = task("{type: table, train: '${data}/a.tsv', dev: '${data}/b.tsv'}", a_tsv=train, b_tsv=dev)
