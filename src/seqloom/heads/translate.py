@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import torch
-from torch import nn
-from torch.nn import functional
+from torch import Tensor, nn
 
 from seqloom.config import Count, Share, Table
 from seqloom.data.batch import Batch, Encoded, Output
@@ -126,11 +125,12 @@ class Translate(Head):
         attended, _, _ = self.decoder(ids[:, :-1], begun.memory, begun.state)
         expected = ids[:, 1:]
         real = expected != 0
-        scores, expected = self.decoder.scores(attended[real]).float(), expected[real]
-        smoothing = self.config.smoothing if self.training else 0.0
-        loss = functional.cross_entropy(scores, expected, reduction="sum", label_smoothing=smoothing)
-        right = {} if self.training else {"right": float((scores.argmax(-1) == expected).sum())}
-        return Output(loss, len(expected), begun, sums=right)
+        attended, expected = attended[real], expected[real]
+        loss = self.decoder.loss(attended, expected, self.config.smoothing if self.training else 0.0)
+        return Output(loss, len(expected), begun, sums={} if self.training else self._right(attended, expected))
+
+    def _right(self, attended: Tensor, expected: Tensor) -> dict[str, float]:
+        return {"right": float((self.decoder.scores(attended).argmax(-1) == expected).sum())}
 
     def _start(self, source: Encoded) -> DecoderState:
         """The decoder's first state from the encoder's last."""

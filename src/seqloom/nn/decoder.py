@@ -10,6 +10,8 @@ from torch.nn import functional
 from seqloom.errors import ConfigError
 from seqloom.nn.attention import GlobalAttention, Memory, Scoring
 from seqloom.nn.recurrent import RecurrentLayer
+from seqloom.nn.softmaxes import linear_cross_entropy
+from seqloom.nn.stepwise import Stepwise
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +35,16 @@ class DecoderState:
 
 
 class Gates(NamedTuple):
-    """A layer's weights as one step takes them: of its input and its own state side by side."""
+    """A layer's weights as one step takes them.
 
-    weight: Tensor
+    Attributes:
+        words: (4 · hidden, size) of the words, which need not wait for the step; only the first layer has them.
+        rest: of what else comes in and of the layer's own state, side by side.
+        bias: (4 · hidden,).
+    """
+
+    words: Tensor
+    rest: Stepwise
     bias: Tensor
 
 
@@ -127,9 +136,13 @@ class AttentionDecoder(nn.Module):
 
     def gates(self) -> list[Gates]:
         """Each layer's weights as `step` takes them, joined once for many steps."""
-        layers: list[RecurrentLayer] = [getattr(self, f"layer{index}") for index in range(self.layers)]
-        joined = [layer.weights for layer in layers]
-        return [Gates(torch.cat([one[0], one[1]], 1), one[2] + one[3]) for one in joined]
+        found = []
+        for index in range(self.layers):
+            of_input, of_state, *biases = getattr(self, f"layer{index}").weights
+            words = 0 if index else self.words.embedding_dim
+            rest = torch.cat([of_input[:, words:], of_state], 1)
+            found.append(Gates(of_input[:, :words], Stepwise(rest), biases[0] + biases[1]))
+        return found
 
     def step(
         self, words: Tensor, memory: Memory, state: DecoderState, gates: list[Gates]
@@ -142,21 +155,18 @@ class AttentionDecoder(nn.Module):
 
     def _of_words(self, vectors: Tensor, first: Gates) -> Tensor:
         """The words' own part in the first layer's gates."""
-        return functional.linear(vectors, first.weight[:, : vectors.shape[-1]], first.bias)
+        return functional.linear(vectors, first.words, first.bias)
 
     def _step(
         self, of_word: Tensor, memory: Memory, state: DecoderState, gates: list[Gates]
     ) -> tuple[Tensor, Tensor, DecoderState]:
         hidden: list[Tensor] = []
         cells: list[Tensor] = []
-        size = self.words.embedding_dim
-        fed = [self.dropout(state.attended)] if self.input_feeding else []
-        total = of_word + functional.linear(torch.cat([*fed, state.hidden[0]], 1), gates[0].weight[:, size:])
-        for index in range(self.layers):
-            if index:
-                inputs = torch.cat([self.dropout(hidden[-1]), state.hidden[index]], 1)
-                total = functional.linear(inputs, *gates[index])
-            new, cell = _cell(total, state.cells[index])
+        below = [self.dropout(state.attended)] if self.input_feeding else []
+        for index, layer in enumerate(gates):
+            total = layer.rest(torch.cat([*below, state.hidden[index]], 1))
+            new, cell = _cell(total + (layer.bias if index else of_word), state.cells[index])
+            below = [self.dropout(new)]
             hidden.append(new)
             cells.append(cell)
         queries = hidden[-1].view(len(memory.past), -1, self.hidden)
@@ -166,10 +176,16 @@ class AttentionDecoder(nn.Module):
 
     def scores(self, attended: Tensor) -> Tensor:
         """Scores of the next word (..., words) from what was attended (..., out)."""
+        return functional.linear(attended, *self._output())
+
+    def loss(self, attended: Tensor, gold: Tensor, smoothing: float = 0.0) -> Tensor:
+        """The cross-entropy, summed, of right words (rows,) after what was attended (rows, out)."""
+        return linear_cross_entropy(attended, *self._output(), gold, smoothing)
+
+    def _output(self) -> tuple[Tensor, Tensor | None]:
         if self.output is None:
-            return functional.linear(attended, self.words.weight, self.bias)
-        scores: Tensor = self.output(attended)
-        return scores
+            return self.words.weight, self.bias
+        return self.output.weight, self.output.bias
 
 
 class DecoderWriter:

@@ -1,0 +1,69 @@
+"""Losses over many words, and the layers that score them."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+ROWS = 512
+"""Rows scored at a time: their scores stay in the processor's cache between the passes over them."""
+
+
+def linear_cross_entropy(
+    states: Tensor, weight: Tensor, bias: Tensor | None, gold: Tensor, smoothing: float = 0.0
+) -> Tensor:
+    """The cross-entropy, summed, of a softmax over scores W h + b, none of which are kept.
+
+    The gradients are computed with the loss, some rows at a time, so that memory does not grow with rows × words.
+
+    Args:
+        states: (rows, size).
+        weight: (words, size).
+        bias: (words,), or None.
+        gold: (rows,) the right words.
+        smoothing: the share of a label given to all words alike (Szegedy et al. 2016, section 7).
+    """
+    wanted = torch.is_grad_enabled() and any(
+        one is not None and one.requires_grad for one in (states, weight, bias)
+    )
+    loss: Tensor = _LinearCrossEntropy.apply(states, weight, bias, gold, smoothing, wanted)  # type: ignore[no-untyped-call]
+    return loss
+
+
+class _LinearCrossEntropy(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        context: Any,
+        states: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        gold: Tensor,
+        smoothing: float,
+        wanted: bool,
+    ) -> Tensor:
+        """Sum up the loss, and its gradients if they are wanted."""
+        total = torch.zeros((), device=states.device)
+        found = [torch.zeros_like(one, dtype=torch.float32) for one in (states, weight, weight[:, 0])]
+        for start in range(0, len(states), ROWS):
+            rows, right = states[start : start + ROWS], gold[start : start + ROWS].unsqueeze(1)
+            scores = functional.linear(rows, weight, bias).float().log_softmax(-1)
+            total -= (1 - smoothing) * scores.gather(1, right).sum()
+            if smoothing:
+                total -= smoothing / len(weight) * scores.sum()
+            if wanted:
+                slope = scores.exp_().sub_(smoothing / len(weight)) if smoothing else scores.exp_()
+                slope.scatter_add_(1, right, slope.new_full(right.shape, smoothing - 1))
+                torch.mm(slope, weight, out=found[0][start : start + ROWS])
+                found[1].addmm_(slope.t(), rows)
+                found[2] += slope.sum(0)
+        if wanted:
+            context.save_for_backward(*found)
+        context.biased = bias is not None
+        return total
+
+    @staticmethod
+    def backward(context: Any, *outer: Tensor) -> tuple[Tensor | None, ...]:
+        """Scale the gradients that are there."""
+        of_states, of_weight, of_bias = (one * outer[0] for one in context.saved_tensors)
+        return of_states, of_weight, of_bias if context.biased else None, None, None, None
