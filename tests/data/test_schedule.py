@@ -52,6 +52,14 @@ def test_a_batch_is_cut_where_its_lengths_leap():
     assert sorted(map(len, epoch(Groups(np.minimum(lengths, 9), 32, seed=1), 0))) == [32]
 
 
+def test_a_curriculum_begins_with_the_shortest_rows():
+    lengths = np.random.default_rng(0).integers(1, 40, (60, 1))
+    groups = Groups(lengths, 7, seed=1, rising=True)
+    first, second = (np.concatenate([lengths[rows, 0] for rows in epoch(groups, number)]) for number in (0, 1))
+    assert (np.diff(first) >= 0).all()
+    assert sorted(second) == first.tolist() != second.tolist()
+
+
 def test_rows_are_grouped_by_the_second_length_within_the_first():
     lengths = np.random.default_rng(0).integers(5, 25, (5000, 2))
     assert share_of(epoch(Groups(lengths, 32, seed=1), 0), lengths) < 0.07

@@ -31,10 +31,11 @@ class Groups:
         lengths: (rows, texts) tokens of each row's texts; rows of one first length are grouped by the next.
         budget: rows a batch, or a number of tokens that a batch may hold, padding included.
         seed: what the order depends on, with the epoch.
+        rising: whether the first epoch goes from the shortest rows to the longest (Bengio et al. 2009).
     """
 
-    def __init__(self, lengths: np.ndarray, budget: int | Tokens, seed: int) -> None:
-        self.lengths, self.seed = lengths, seed
+    def __init__(self, lengths: np.ndarray, budget: int | Tokens, seed: int, *, rising: bool = False) -> None:
+        self.lengths, self.seed, self.rising = lengths, seed, rising
         longest = lengths.max(1, initial=0)[_ordered(lengths)]
         self.cuts = _fill(longest, budget.tokens) if isinstance(budget, Tokens) else _even(longest, budget)
         self._epoch: tuple[int, list[np.ndarray]] | None = None
@@ -55,6 +56,8 @@ class Groups:
         mixed = random.permutation(len(self.lengths))
         ordered = mixed[_ordered(self.lengths[mixed])]
         batches = [ordered[start:end] for start, end in pairwise(self.cuts)]
+        if self.rising and not epoch:
+            return batches
         return [batches[number] for number in random.permutation(len(batches))]
 
 

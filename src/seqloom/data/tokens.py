@@ -45,7 +45,7 @@ def tokenize(text: str, how: Tokenizer = "words") -> list[str]:
     return _TOKENIZERS[how](text)
 
 
-ViewKind = Literal["word", "characters", "prefix", "suffix", "shape"]
+ViewKind = Literal["word", "characters", "ngrams", "prefix", "suffix", "shape"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,26 +53,31 @@ class View:
     """How a token becomes what a vocabulary lists.
 
     Args:
-        kind: the word itself, its characters (a list), its first or last `size` characters, or its shape.
-        size: the length of an affix.
+        kind: the word itself, its characters or distinct n-grams (a list), its first or last `size` characters, or its
+            shape.
+        size: the length of an affix, or of the longest n-grams.
         lower: whether letters are lower-cased first.
         zeros: whether every digit is read as 0.
+        smallest: the length of the shortest n-grams.
     """
 
     kind: ViewKind
     size: int = 0
     lower: bool = False
     zeros: bool = False
+    smallest: int = 1
 
     @property
     def deep(self) -> bool:
-        """Whether a token has several symbols (its characters) rather than one."""
-        return self.kind == "characters"
+        """Whether a token has several symbols, its characters or n-grams, rather than one."""
+        return self.kind in ("characters", "ngrams")
 
     def symbols(self, token: str) -> list[str]:
-        """The symbols of a token: one, or for characters as many as it has."""
+        """The symbols of a token: one, or for characters and n-grams as many as it has."""
         token = token.lower() if self.lower else token
         token = _DIGIT.sub("0", token) if self.zeros else token
+        if self.kind == "ngrams":
+            return ngrams(token, self.smallest, self.size)
         return list(token) if self.deep else [self._symbol(token)]
 
     def _symbol(self, token: str) -> str:
@@ -87,6 +92,17 @@ class View:
 
 
 _DIGIT = re.compile(r"\d")
+
+
+def ngrams(token: str, smallest: int, largest: int) -> list[str]:
+    """A token's distinct character n-grams, its ends marked, as `2gram-ab`: the names of Hashimoto et al. (2017)."""
+    characters = ["#BEGIN#", *token, "#END#"]
+    found = (
+        f"{size}gram-{''.join(characters[start : start + size])}"
+        for size in range(smallest, largest + 1)
+        for start in range(len(characters) - size + 1)
+    )
+    return list(dict.fromkeys(found))
 
 
 def shape(token: str) -> str:

@@ -22,12 +22,14 @@ class TrainingTable(Table):
 
     `steps`, or `epochs` of the watched task; `batch` in sentences or {tokens: 2000}; `evaluate_every`, `save_every`
     in steps; `watch`: a task's figure such as ner.f1, by default the mean over tasks of each one's first figure;
-    `patience`: evaluations without a better figure before training stops.
+    `patience`: evaluations without a better figure before training stops. `curriculum`: whether each task's first
+    epoch goes from its shortest rows to its longest.
     """
 
     steps: Count | None = None
     epochs: Positive | None = None
     batch: Budget = 32
+    curriculum: bool = False
     optimizer: Annotated[Table, Choice("optimizers")] = Adam.Config()
     schedule: Annotated[Table, Choice("schedules")] = Constant.Config()
     per_task: dict[str, TaskTraining] = {}

@@ -1,0 +1,86 @@
+"""Vectors made of a word's character n-grams: their mean, so that words never seen have one too."""
+
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import torch
+from pydantic import model_validator
+from torch import Tensor, nn
+
+from seqloom.config import Choice, Count, Name, Table
+from seqloom.data.batch import Text
+from seqloom.data.tokens import Index, View
+from seqloom.data.vectors import Vectors
+from seqloom.data.vocabulary import SPECIALS, Vocabularies
+from seqloom.embedders import Embedder, Origin
+from seqloom.progress import notice
+
+
+class CharacterNgrams(Embedder):
+    """The mean vector of a word's distinct character n-grams (Hashimoto et al. 2017; Bojanowski et al. 2017)."""
+
+    class Config(Table):
+        """`smallest`, `largest`: how many characters a gram has, the marks of the word's ends among them.
+
+        `size` of a learnt table, or `vectors` to begin with, of a store whose words are written `2gram-ab`, with
+        #BEGIN# and #END# for the ends; a table from vectors is frozen unless `trainable`. Grams that training did not
+        have `minimum` times, or the store lacks, are left out.
+        """
+
+        type: Literal["ngrams"] = "ngrams"
+        size: Count | None = None
+        vectors: Annotated[str | None, Choice("vectors", names=("vectors",), inline=False)] = None
+        trainable: bool | None = None
+        smallest: Count = 2
+        largest: Count = 4
+        lower: bool = True
+        minimum: Count = 1
+        vocabulary: Name = "ngrams"
+
+        @model_validator(mode="after")
+        def _sized(self) -> "CharacterNgrams.Config":
+            if (self.size is None) == (self.vectors is None):
+                raise ValueError(
+                    "needs a size, or vectors: the name of a store in the section vectors (one of the two)"
+                )
+            if self.smallest > self.largest:
+                raise ValueError(f"smallest ({self.smallest}) should not be over largest ({self.largest})")
+            return self
+
+    @classmethod
+    def indexes(cls, config: Any) -> tuple[Index, ...]:
+        """A word's n-grams."""
+        view = View("ngrams", config.largest, lower=config.lower, smallest=config.smallest)
+        return (Index(config.vocabulary, view, config.minimum),)
+
+    def __init__(
+        self, config: Any, *, vocabularies: Vocabularies, vectors: Vectors | Origin | None = None
+    ) -> None:
+        super().__init__()
+        self.vocabulary = config.vocabulary
+        grams = vocabularies[config.vocabulary]
+        self.size = config.size or (vectors.size if vectors else 0)
+        self.table = nn.EmbeddingBag(len(grams), self.size, mode="sum", padding_idx=0)
+        nn.init.normal_(self.table.weight, std=self.size**-0.5)
+        known = torch.ones(len(grams), dtype=torch.bool)
+        with torch.no_grad():
+            if isinstance(vectors, Vectors):
+                match = vectors.match(grams.symbols[len(SPECIALS) :], loosest="exact")
+                notice(f"vectors {config.vectors}: {match.coverage}")
+                known[len(SPECIALS) :] = torch.from_numpy(match.found)
+                blank = np.zeros((len(SPECIALS), self.size), np.float32)
+                self.table.weight.copy_(torch.from_numpy(np.concatenate([blank, match.vectors])))
+            known[: len(SPECIALS)] = False
+            self.table.weight[~known] = 0
+        self.known: Tensor
+        self.register_buffer("known", known)
+        trainable = config.vectors is None if config.trainable is None else config.trainable
+        self.table.weight.requires_grad_(trainable)
+
+    def forward(self, text: Text) -> Tensor:
+        """(batch, time, size); zeros for a word without any known gram."""
+        ids = text.ids[self.vocabulary]
+        known = self.known[ids]
+        bags = ids.masked_fill(~known, 0).flatten(0, 1)
+        total: Tensor = self.table(bags).view(*ids.shape[:2], -1)
+        return total / known.sum(-1, keepdim=True).clamp(min=1)

@@ -1,0 +1,55 @@
+import pytest
+import torch
+from pydantic import ValidationError
+
+from seqloom.data.batch import Text
+from seqloom.data.tokens import View, ngrams
+from seqloom.data.vectors import Vectors
+from seqloom.data.vocabulary import SPECIALS, Vocabulary
+from seqloom.embedders.ngrams import CharacterNgrams
+
+
+def test_the_grams_of_a_word_are_distinct_and_mark_its_ends():
+    assert ngrams("ab", 2, 3) == [
+        "2gram-#BEGIN#a",
+        "2gram-ab",
+        "2gram-b#END#",
+        "3gram-#BEGIN#ab",
+        "3gram-ab#END#",
+    ]
+    assert ngrams("aaa", 2, 2) == ["2gram-#BEGIN#a", "2gram-aa", "2gram-a#END#"]
+    assert ngrams("x", 4, 4) == []
+    assert View("ngrams", 2, lower=True, smallest=2).symbols("A") == ["2gram-#BEGIN#a", "2gram-a#END#"]
+
+
+def text(*words):
+    """Words as lists of the ids of their grams, in one row."""
+    longest = max(map(len, words))
+    ids = torch.tensor([[[*grams, *[0] * (longest - len(grams))] for grams in words]])
+    return Text({"ngrams": ids}, torch.tensor([len(words)]))
+
+
+def test_a_vector_is_the_mean_of_the_grams_that_are_known():
+    torch.manual_seed(1)
+    grams = Vocabulary([*SPECIALS, "2gram-ab", "2gram-bc", "2gram-cd"])
+    one = CharacterNgrams(CharacterNgrams.Config(size=3), vocabularies={"ngrams": grams})
+    rows = one.table.weight
+    found = one(text([2, 3], [4], [1, 2], [1]))[0]
+    expected = torch.stack([(rows[2] + rows[3]) / 2, rows[4], rows[2], torch.zeros(3)])
+    torch.testing.assert_close(found, expected)
+
+
+def test_grams_of_a_store_are_frozen_and_those_it_lacks_are_left_out(tmp_path):
+    (tmp_path / "grams.txt").write_text("2gram-ab 1 2\n2gram-cd 3 4\n")
+    grams = Vocabulary([*SPECIALS, "2gram-ab", "2gram-bc"])
+    config = CharacterNgrams.Config(vectors="kazuma")
+    one = CharacterNgrams(config, vocabularies={"ngrams": grams}, vectors=Vectors.open(tmp_path / "grams.txt"))
+    assert one(text([2, 3], [3]))[0].tolist() == [[1, 2], [0, 0]]
+    assert not one.table.weight.requires_grad
+    assert one.size == 2
+
+
+@pytest.mark.parametrize("keys", [{}, {"size": 3, "vectors": "v"}, {"size": 3, "smallest": 5}])
+def test_what_it_is_made_of_must_be_said(keys):
+    with pytest.raises(ValidationError, match=r"one of the two|should not be over largest"):
+        CharacterNgrams.Config(**keys)
