@@ -78,15 +78,18 @@ def _faults(before: str, name: str) -> str:
 def _family(family: str) -> Iterator[str]:
     """The kinds of a family; the keys that all have stand first, once."""
     parts = kinds(family)
-    common = _common([part.Config for part in parts.values()])
+    # A part out of another model has that model's settings, not those that its siblings share.
+    learnt = {kind: part.Config for kind, part in parts.items() if "inside" not in part.Config.model_fields}
+    common = _common(list(learnt.values()))
     if common is not None:
-        yield f"**Keys of every {singular(family)}**"
+        but = "".join(f" but {kind}" for kind in parts if kind not in learnt)
+        yield f"**Keys of every {singular(family)}{but}**"
         yield inspect.getdoc(common) or ""
         yield _keys(common)
     for kind, part in parts.items():
         yield f"### {kind}"
         yield inspect.getdoc(part) or ""
-        if keys := _keys(part.Config, common):
+        if keys := _keys(part.Config, common if kind in learnt else None):
             yield inspect.getdoc(part.Config) or ""
             yield keys
 
@@ -102,8 +105,11 @@ def _common(tables: Sequence[type[Table]]) -> type[Table] | None:
 
 
 def _keys(table: type[Table], known: type[Table] | None = None) -> str:
-    """A table's keys, what each takes and its default, as rows; without those that are known, none for none."""
-    left_out = {"type", *(known.model_fields if known else ())}
+    """A table's keys, what each takes and its default, as rows; without those that are known, none for none.
+
+    Nobody writes what a part out of another model holds inside.
+    """
+    left_out = {"type", "inside", *(known.model_fields if known else ())}
     rows = [
         f"| `{key}` | {_words(info.rebuild_annotation())} | {_default(info)} |"
         for key, info in table.model_fields.items()

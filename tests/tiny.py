@@ -18,6 +18,7 @@ from seqloom.model.build import build
 from seqloom.model.folder import Assembly
 from seqloom.model.plan import lay_out
 from seqloom.model.task import Batcher, bind, fit
+from seqloom.model.transfer import carried
 from seqloom.training.report import events
 
 WORDS = {
@@ -101,9 +102,11 @@ def untrained(config: Mapping[str, Any], seed: int = 1) -> Assembly:
     table = check(source_of(config, {}))
     plan = lay_out(table)
     tasks = bind(table, plan)
-    vocabularies = fit(tasks, {name: train for name, one in tasks.items() if (train := one.read("train"))})
-    network = build(plan, tasks, vocabularies, stores={}, seed=seed)
-    return Assembly({}, plan, tasks, vocabularies, network, {})
+    training = {name: train for name, one in tasks.items() if (train := one.read("train"))}
+    parts = carried(plan)
+    vocabularies = fit(tasks, training, parts.vocabularies)
+    network = build(plan, tasks, vocabularies, stores={}, weights=parts.weights, seed=seed)
+    return Assembly(table.model_dump(), plan, tasks, vocabularies, network, {})
 
 
 def batcher(model: Assembly, name: str, split: str = "train") -> Batcher:

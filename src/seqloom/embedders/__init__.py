@@ -1,12 +1,12 @@
 """Embedders: the first half of step 5, from ids to vectors. One file, one kind."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
-from seqloom.config import Part
+from seqloom.config import Part, part
 from seqloom.data.batch import Text
 from seqloom.data.tokens import Index
 
@@ -26,8 +26,12 @@ class Embedder(nn.Module, Part):
     """
 
     family: ClassVar[str] = "embedders"
+    private: ClassVar[bool] = False
+    """Whether its vocabularies come with it, under names that begin with its own: `NAME+words`."""
     size: int
     """Numbers in each token's vector."""
+    causal: bool = True
+    """Whether a token's vector depends on no later token."""
 
     @classmethod
     def indexes(cls, config: Any) -> tuple[Index, ...]:
@@ -41,3 +45,17 @@ class Embedder(nn.Module, Part):
     def vectors(self) -> "Sequence[Embedder]":
         """The embedders that this one is made of, itself if of none."""
         return [self]
+
+
+def indexes(name: str, table: Any) -> tuple[Index, ...]:
+    """How texts must be looked up for the table of an embedder of that name, alone."""
+    kind: Any = part("embedders", table.type)
+    found: tuple[Index, ...] = kind.indexes(table)
+    if not kind.private:
+        return found
+    return tuple(replace(one, vocabulary=f"{inner(name)}{one.vocabulary}") for one in found)
+
+
+def inner(name: str) -> str:
+    """What the vocabularies of a `private` embedder of that name begin with; no other name has this sign."""
+    return f"{name}+"

@@ -46,6 +46,11 @@ class Word(Embedder):
                 raise ValueError("needs a size, or vectors: the name of a store in the section vectors")
             return self
 
+        @property
+        def frozen(self) -> bool:
+            """Whether its rows stay as they are."""
+            return self.vectors is not None if self.trainable is None else not self.trainable
+
     @classmethod
     def indexes(cls, config: Any) -> tuple[Index, ...]:
         """The word itself."""
@@ -68,8 +73,7 @@ class Word(Embedder):
             if isinstance(vectors, Vectors):
                 self.table.weight.copy_(torch.from_numpy(_looked_up(words, vectors, config)))
             self.table.weight[0].zero_()
-        trainable = config.vectors is None if config.trainable is None else config.trainable
-        self.table.weight.requires_grad_(trainable)
+        self.table.weight.requires_grad_(not config.frozen)
         self.unknown = WordDropout(config.dropout, unknown=1)
 
     def forward(self, text: Text) -> Tensor:

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from seqloom.config import Source, part
+from seqloom.config import Source, part, read
 from seqloom.data.columns import Columns
 from seqloom.data.schedule import Groups
 from seqloom.data.vectors import Vectors
@@ -21,6 +21,7 @@ from seqloom.model.build import build
 from seqloom.model.folder import CONFIG, Assembly, load, save
 from seqloom.model.plan import Plan, lay_out
 from seqloom.model.task import Batcher, Task, bind, fit, tell_unseen
+from seqloom.model.transfer import carried
 from seqloom.model.widen import widened
 from seqloom.training import checkpoint
 from seqloom.training.distributed import Ranks, ranks
@@ -67,7 +68,10 @@ def run(source: Source, out: str | Path, *, resume: bool = False, writers: Seque
         TrainingError: training cannot go on.
         Interrupted: asked to stop; the state is saved.
     """
-    table, out = check(source), Path(out)
+    out = Path(out)
+    if resume and (out / LAST / CONFIG).is_file():
+        _recall(source.values, read(out / LAST / CONFIG).values)
+    table = check(source)
     if missing := missing_files(table, source):
         raise ConfigError("these files are missing:\n" + "\n".join(missing))
     for task in table.tasks.values():
@@ -79,6 +83,18 @@ def run(source: Source, out: str | Path, *, resume: bool = False, writers: Seque
             trainer.fit()
         mine.wait()
         return _finish(trainer, out)
+
+
+def _recall(given: Any, kept: Any) -> None:
+    """Fill in what parts of other models hold inside as the run knows it: it needs those models no longer."""
+    if isinstance(given, dict) and isinstance(kept, dict):
+        if "inside" in kept:
+            given.setdefault("inside", kept["inside"])
+        for key in given.keys() & kept.keys():
+            _recall(given[key], kept[key])
+    elif isinstance(given, list) and isinstance(kept, list):
+        for one, other in zip(given, kept, strict=False):
+            _recall(one, other)
 
 
 def _opened(out: Path, resume: bool, mine: Ranks) -> bool:
@@ -176,10 +192,11 @@ def _new(
     training: Mapping[str, Columns],
 ) -> Assembly:
     stores = {name: Vectors.open(one.path) for name, one in table.vectors.items()}
-    vocabularies = widened(fit(tasks, training), plan, tasks, stores)
+    parts = carried(plan)
+    vocabularies = widened(fit(tasks, training, parts.vocabularies), plan, tasks, stores)
     for name, store in stores.items():
         settings["vectors"][name]["size"] = store.size
-    network = build(plan, tasks, vocabularies, stores=stores, seed=table.seed)
+    network = build(plan, tasks, vocabularies, stores=stores, weights=parts.weights, seed=table.seed)
     return Assembly(settings, plan, tasks, vocabularies, network, {})
 
 
@@ -190,7 +207,8 @@ def _courses(table: Experiment, model: Assembly, training: Mapping[str, Columns]
         dev = task.read("dev")
         if dev is not None:
             tell_unseen(task, dev, model.vocabularies, "dev")
-        groups = Groups(train.lengths(), table.training.batch, table.seed)
+        how = table.training
+        groups = Groups(train.lengths(), how.batch, table.seed, rising=how.curriculum)
         watched = Batcher(task, dev, model.vocabularies, gold=task.head.measures) if dev is not None else None
         courses[name] = Course(train, groups, watched, table.training.batch)
     return courses

@@ -6,12 +6,13 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from seqloom.config import Natural, Source, Trail, data_paths, override, part, read, unknown
+from seqloom.config import Natural, Source, Trail, data_paths, dotted, override, part, read, unknown
 from seqloom.errors import ConfigError
 from seqloom.files import locate
 from seqloom.model.plan import lay_out
 from seqloom.model.tables import ModelTable, Names, check_columns, check_groups, discover
 from seqloom.model.task import bind, check_indexes
+from seqloom.model.transfer import absent, inlined
 from seqloom.training.table import TrainingTable
 
 
@@ -23,7 +24,7 @@ class Experiment(ModelTable):
 
 
 def check(source: Source) -> Experiment:
-    """The table of a source, checked without reading any data.
+    """The table of a source, checked without reading any data; parts of other models know what they hold inside.
 
     Raises:
         ConfigError: every mistake at once, with file:line and the nearest valid word.
@@ -38,6 +39,8 @@ def check(source: Source) -> Experiment:
     source.done()
     assert table is not None
     # Parts are only joined where every name is known.
+    table = inlined(table, source)
+    source.done()
     _check_vocabularies(table, source)
     source.done()
     return table
@@ -107,9 +110,9 @@ def missing_files(table: ModelTable, source: Source) -> list[str]:
             whose = f"{source.where((*place, key))}  {'.'.join(place)}.{key}"
             files = reader_files(task.reader, path)
             missing += [f"{whose}  {locate(one)}" for one in files if not locate(one).exists()]
-    for name, store in table.vectors.items():
-        if not locate(store.path).exists():
-            missing.append(
-                f"{source.where(('vectors', name, 'path'))}  vectors.{name}.path  {locate(store.path)}"
-            )
+    needed: list[tuple[Trail, str]] = [
+        (("vectors", name, "path"), one.path) for name, one in table.vectors.items()
+    ]
+    for where, path in [*(one for one in needed if not locate(one[1]).exists()), *absent(table)]:
+        missing.append(f"{source.where(where)}  {dotted(where)}  {locate(path)}")
     return missing

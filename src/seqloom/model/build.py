@@ -1,19 +1,22 @@
 """The builder: from a plan, its tasks and their vocabularies to a network."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from seqloom.config import part
+from seqloom.config import Table, field_choice, part
 from seqloom.data.vocabulary import Vocabularies
-from seqloom.embedders import Embedder
+from seqloom.embedders import Embedder, Origin, inner
+from seqloom.embedders.context import Context, Inner
 from seqloom.encoders import Encoder
+from seqloom.encoders.saved import Saved
 from seqloom.errors import ConfigError
 from seqloom.heads import Head
-from seqloom.model.network import Network
-from seqloom.model.plan import Plan
+from seqloom.model.network import Named, Network
+from seqloom.model.plan import Plan, lay_out_embedders
 from seqloom.model.task import Task
 
 
@@ -23,15 +26,17 @@ def build(
     vocabularies: Vocabularies,
     *,
     stores: Mapping[str, Any],
+    weights: Mapping[str, Tensor] = MappingProxyType({}),
     seed: int = 0,
 ) -> Network:
-    """The network, its weights drawn from `seed`.
+    """The network, its weights drawn from `seed` but for those that are given.
 
     Args:
         plan: the parts and routes.
         tasks: by name.
         vocabularies: all, by name.
         stores: the open word-vector stores by name; empty when weights will be loaded.
+        weights: what parts of other models bring along, by parameter name; see `transfer.carried`.
         seed: what initial weights depend on.
 
     Raises:
@@ -42,22 +47,58 @@ def build(
         embedders = _embedders(plan, vocabularies, stores)
         encoders = _encoders(plan, embedders)
         shared = _shared(plan, tasks, encoders, vocabularies)
-        heads = {name: _head(task, plan, encoders, vocabularies, shared) for name, task in tasks.items()}
-    return Network(embedders, encoders, heads, shared, plan.routes)
+        heads = {
+            name: _head(task, plan, embedders, encoders, vocabularies, shared) for name, task in tasks.items()
+        }
+    network = Network(embedders, encoders, heads, shared, plan.routes)
+    _bring(network, weights)
+    return network
+
+
+def _bring(network: Network, weights: Mapping[str, Tensor]) -> None:
+    """Copy weights in; of a word table whose words were looked up anew, the rows of padding and of `<unk>` alone."""
+    own = network.state_dict()
+    for name, tensor in weights.items():
+        place = own[name]
+        (place if place.shape == tensor.shape else place[: len(tensor)]).copy_(tensor)
 
 
 def _embedders(plan: Plan, vocabularies: Vocabularies, stores: Mapping[str, Any]) -> dict[str, Embedder]:
     built: dict[str, Embedder] = {}
     for name, table in plan.embedders.items():
         kind: Any = part("embedders", getattr(table, "type", ""))
-        members = {
-            key: [built[one] for one in value]
-            if isinstance(value, list)
-            else built.get(value, stores.get(value))
-            for key, value in plan.members[name].items()
-        }
+        members = {key: _member(table, key, one, built, stores) for key, one in plan.members[name].items()}
+        if isinstance(table, Context.Config):
+            members["inside"] = _inner(name, table, vocabularies, members.get("vectors"))
         built[name] = kind(table, vocabularies=vocabularies, **members)
     return built
+
+
+def _member(
+    table: Table, key: str, named: Any, built: Mapping[str, Embedder], stores: Mapping[str, Any]
+) -> Any:
+    """What a reference field names: embedders, or the store of word vectors."""
+    ruling = field_choice(type(table), key)
+    if ruling is not None and ruling.family == "vectors":
+        return stores.get(named)
+    return [built[one] for one in named] if isinstance(named, list) else built[named]
+
+
+def _inner(name: str, table: Any, vocabularies: Vocabularies, store: Any) -> Inner:
+    """What a context embedder runs, its weights still to come; a store's rows stand in its word table already."""
+    inside, mark = table.inside, inner(name)
+    tables, stores = dict(inside.embedders), {one: Origin(size) for one, size in inside.vectors.items()}
+    if store is not None:
+        words = tables[inside.words]
+        if store.size != (size := words.size or inside.vectors[words.vectors]):
+            what = f"{table.vectors} has vectors of {store.size} numbers, {table.of} reads {size}"
+            raise ConfigError(f"embedders.{name}.vectors: {what}; name a store of as many")
+        stores |= {table.vectors: store}
+        tables[inside.words] = words.model_copy(update={"vectors": table.vectors})
+    own = {one.removeprefix(mark): known for one, known in vocabularies.items() if one.startswith(mark)}
+    embedders = _embedders(lay_out_embedders(tables), own, stores)
+    reads = embedders[inside.embedder]
+    return Inner(Named(embedders), reads, _encoder(inside.encoder, f"embedders.{name}", reads.size), mark)
 
 
 def _encoders(plan: Plan, embedders: Mapping[str, Embedder]) -> dict[str, Encoder]:
@@ -69,8 +110,19 @@ def _encoders(plan: Plan, embedders: Mapping[str, Embedder]) -> dict[str, Encode
         if len(set(sizes.values())) > 1:
             told = ", ".join(f"{task}: {size}" for task, size in sizes.items())
             raise ConfigError(f"encoders.{name}: its tasks' embedders differ in size ({told}); they must agree")
-        kind: Any = part("encoders", getattr(table, "type", ""))
-        built[name] = kind(table, size=next(iter(sizes.values()), 0))
+        built[name] = _encoder(table, f"encoders.{name}", next(iter(sizes.values()), 0))
+    return built
+
+
+def _encoder(table: Any, place: str, size: int) -> Encoder:
+    kind: Any = part("encoders", table.type)
+    inside = {}
+    if isinstance(table, Saved.Config) and table.inside is not None:
+        if size != table.inside.size:
+            what = f"that of {table.path} reads vectors of {table.inside.size} numbers, its input has {size}"
+            raise ConfigError(f"{place}: {what}; give it an embedder of {table.inside.size}")
+        inside = {"inside": _encoder(table.inside.encoder, place, size)}
+    built: Encoder = kind(table, size=size, **inside)
     return built
 
 
@@ -96,15 +148,19 @@ def _shared(
 def _head(
     task: Task,
     plan: Plan,
+    embedders: Mapping[str, Embedder],
     encoders: Mapping[str, Encoder],
     vocabularies: Vocabularies,
     shared: Mapping[str, nn.Module],
 ) -> Head:
-    name = plan.routes[task.name][1]
+    embedder, name = plan.routes[task.name]
     encoder = encoders[name]
     if task.head.causal and not encoder.causal:
         what = f'reads left to right, but encoder "{name}" sees what follows'
         raise ConfigError(f"tasks.{task.name}.head: {what} (encoders.{name}.bidirectional: false)")
+    if task.head.causal and (seeing := [one for one in plan.closure(embedder) if not embedders[one].causal]):
+        what = f'reads left to right, but embedder "{seeing[0]}" sees what follows'
+        raise ConfigError(f"tasks.{task.name}.head: {what}; let it run an encoder that does not")
     common = {"shared": shared[task.group]} if task.group else {}
     known = task.vocabularies(vocabularies)
     return task.head(task.table.head, size=encoder.size, vocabularies=known, **common)

@@ -20,6 +20,19 @@ def _tasks(settings: Mapping[str, Any]) -> Iterator[str]:
         yield f"| {name} | {task['head']['type']} | `{task['reader'].get('train') or '-'}` |"
     for name, store in settings.get("vectors", {}).items():
         yield f"\nWord vectors `{name}` came from `{store['path']}`."
+    for path in dict.fromkeys(_origins(settings)):
+        yield f"\nParts came from the model `{path}`; this folder holds them."
+
+
+def _origins(settings: Any) -> Iterator[str]:
+    """The other models that parts came from, in order."""
+    if isinstance(settings, Mapping):
+        if "inside" in settings:
+            yield settings.get("of") or settings["path"]
+        settings = list(settings.values())
+    if isinstance(settings, list):
+        for one in settings:
+            yield from _origins(one)
 
 
 def _figures(figures: Mapping[str, Any]) -> Iterator[str]:

@@ -1,12 +1,13 @@
 """The plan: every part of a model under one name, who refers to whom, and the route of each task."""
 
-from collections.abc import Iterable
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain, count
 from typing import Any
 
-from seqloom.config import Choice, Table, field_choice, part
+from seqloom.config import Choice, Table, field_choice
 from seqloom.data.tokens import Index
+from seqloom.embedders import indexes
 from seqloom.embedders.word import Word
 from seqloom.errors import ConfigError
 from seqloom.model.tables import ModelTable
@@ -35,18 +36,24 @@ class Plan:
             ConfigError: two embedders share a vocabulary but read it in different ways.
         """
         found: dict[str, Index] = {}
-        for name in self._closure(embedder):
-            table = self.embedders[name]
-            for index in part("embedders", _type(table)).indexes(table):  # type: ignore[attr-defined]
+        for name in self.closure(embedder):
+            for index in indexes(name, self.embedders[name]):
                 same_vocabulary(found, index)
         return tuple(found.values())
 
-    def _closure(self, embedder: str) -> Iterable[str]:
+    def closure(self, embedder: str) -> Iterator[str]:
+        """The names of an embedder and of all that it is made of; one that is used twice comes twice."""
         yield embedder
-        for value in self.members[embedder].values():
-            for name in value if isinstance(value, list) else [value]:
-                if name in self.embedders and name != embedder:
-                    yield from self._closure(name)
+        for name in self.references(embedder, "embedders"):
+            yield from self.closure(name)
+
+    def references(self, embedder: str, family: str) -> Iterator[str]:
+        """The names of the embedders, or of the `vectors`, that an embedder's table refers to."""
+        table = type(self.embedders[embedder])
+        for key, value in self.members[embedder].items():
+            ruling = field_choice(table, key)
+            if ruling is not None and ruling.family == family:
+                yield from value if isinstance(value, list) else [value]
 
 
 def same_vocabulary(found: dict[str, Index], index: Index) -> None:
@@ -57,10 +64,19 @@ def same_vocabulary(found: dict[str, Index], index: Index) -> None:
         raise ConfigError(f"{what}; let them agree, or give one a vocabulary of its own: vocabulary: other")
 
 
+def lay_out_embedders(tables: Mapping[str, Table]) -> Plan:
+    """The plan of embedders alone, all named."""
+    plan = Plan()
+    laying = _Laying(tables, {}, plan)
+    for name in tables:
+        laying.embedder(name, "")
+    return plan
+
+
 def lay_out(table: ModelTable) -> Plan:
     """The plan of a model's tables; names must have been checked."""
     plan = Plan()
-    laying = _Laying(table, plan)
+    laying = _Laying(table.embedders, table.encoders, plan)
     for name, task in table.tasks.items():
         encoder = laying.encoder(task.encoder, name)
         source = task.embedder if task.embedder is not None else getattr(plan.encoders[encoder], "input", None)
@@ -72,22 +88,20 @@ def lay_out(table: ModelTable) -> Plan:
 
 @dataclass
 class _Laying:
-    table: ModelTable
+    embedders: Mapping[str, Table]
+    encoders: Mapping[str, Table]
     plan: Plan
 
     def encoder(self, value: str | Table, owner: str) -> str:
         name = value if isinstance(value, str) else owner
-        self.plan.encoders[name] = self.table.encoders[name] if isinstance(value, str) else value
+        self.plan.encoders[name] = self.encoders[name] if isinstance(value, str) else value
         return name
 
     def embedder(self, value: str | Table, owner: str) -> str:
         """The name of an embedder, laid out with all it is made of; a private one is named after its owner."""
         if isinstance(value, str):
             name = value
-            if value in self.table.embedders:
-                value = self.table.embedders[value]
-            else:
-                value = Word.Config(type="word", vectors=value)
+            value = self.embedders.get(name) or Word.Config(type="word", vectors=name)
         else:
             name = owner
         if name not in self.plan.embedders:
@@ -115,7 +129,7 @@ class _Laying:
 
     def _free(self, name: str) -> str:
         """The name, or the name with the first number that makes it new."""
-        taken = {*self.plan.embedders, *self.table.embedders}
+        taken = {*self.plan.embedders, *self.embedders}
         names = chain([name], (f"{name}{number}" for number in count(2)))
         return next(one for one in names if one not in taken)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -172,8 +173,17 @@ def _reading(field: Field, indexes: Sequence[Index]) -> Field:
     return field.reading(indexes) if isinstance(field, TextField) else field
 
 
-def fit(tasks: Mapping[str, Task], training: Mapping[str, Columns]) -> dict[str, Vocabulary]:
+def fit(
+    tasks: Mapping[str, Task],
+    training: Mapping[str, Columns],
+    carried: Vocabularies = MappingProxyType({}),
+) -> dict[str, Vocabulary]:
     """The vocabularies of all tasks from their training columns: texts' shared by name, labels' private to a task.
+
+    Args:
+        tasks: by name.
+        training: by the tasks' names.
+        carried: the vocabularies that parts of other models bring along; they are taken as they are.
 
     Raises:
         ConfigError: two embedders read one vocabulary in different ways.
@@ -184,7 +194,8 @@ def fit(tasks: Mapping[str, Task], training: Mapping[str, Columns]) -> dict[str,
         for key, field in task.fields.items():
             for vocabulary, one in field.counted(training[name][key]).items():
                 _merge(counted, f"{task.labels}.{vocabulary}" if one.private else vocabulary, one)
-    return {name: one.fit() for name, one in sorted(counted.items())}
+    fitted = {name: one.fit() for name, one in counted.items() if name not in carried}
+    return dict(sorted({**fitted, **carried}.items()))
 
 
 def check_indexes(tasks: Mapping[str, Task]) -> None:

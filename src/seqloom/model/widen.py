@@ -6,6 +6,8 @@ from seqloom.data.fields import TextField
 from seqloom.data.tokens import Index
 from seqloom.data.vectors import Vectors
 from seqloom.data.vocabulary import Vocabulary
+from seqloom.embedders import inner
+from seqloom.embedders.context import Context
 from seqloom.embedders.word import Word
 from seqloom.model.plan import Plan
 from seqloom.model.task import Task
@@ -32,12 +34,12 @@ def widened(
 def _frozen(plan: Plan, stores: Mapping[str, Vectors]) -> dict[str, Vectors]:
     """By vocabulary, the store of the frozen tables that read it, where no other table does."""
     readers: dict[str, list[Vectors | None]] = {}
-    for table in plan.embedders.values():
+    for name, table in plan.embedders.items():
         if isinstance(table, Word.Config):
-            frozen = table.vectors is not None and not table.trainable
-            readers.setdefault(table.vocabulary, []).append(
-                stores[table.vectors] if frozen and table.vectors else None
-            )
+            store = stores[table.vectors] if table.frozen and table.vectors else None
+            readers.setdefault(table.vocabulary, []).append(store)
+        elif isinstance(table, Context.Config) and (replaced := Context.replaced(table)) is not None:
+            readers[inner(name) + replaced] = [stores[str(table.vectors)]]
     return {name: stores[0] for name, stores in readers.items() if stores[0] is not None and None not in stores}
 
 

@@ -1,0 +1,163 @@
+"""The states of a saved model's encoder, as vectors of words in their context."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Annotated, Any, ClassVar, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from seqloom.config import Choice, Count, FilePath, Name, Natural, Table
+from seqloom.data.batch import Text
+from seqloom.data.tokens import Index
+from seqloom.data.vectors import Vectors
+from seqloom.data.vocabulary import Vocabularies
+from seqloom.embedders import Embedder, Origin, indexes
+from seqloom.errors import ConfigError
+from seqloom.nn.mixing import ScalarMix
+
+
+class Inside(Table):
+    """What the model there holds: the encoder, the embedder it reads and all that is made of.
+
+    `vectors`: the sizes of stores; `words`: the frozen word table whose rows a store may replace.
+    """
+
+    vectors: dict[Name, Count] = {}
+    embedders: dict[Name, Annotated[Table, Choice("embedders")]]
+    embedder: Name
+    encoder: Annotated[Table, Choice("encoders")]
+    words: Name | None = None
+
+
+class Inner(nn.Module):
+    """An embedder and an encoder of a saved model, which look words up in vocabularies of their own.
+
+    Args:
+        embedders: the embedder and all that it is made of, by name.
+        embedder: its name.
+        encoder: reads it.
+        mark: what the names of its vocabularies begin with here.
+    """
+
+    def __init__(self, embedders: nn.Module, embedder: Embedder, encoder: nn.Module, mark: str) -> None:
+        super().__init__()
+        self.embedders, self.encoder = embedders, encoder
+        # The module `embedders` owns it; here it would be owned twice.
+        self._reads, self._mark = (embedder,), mark
+        self.size, self.causal = embedder.size, bool(encoder.causal)
+        self.sizes = layer_sizes(encoder, self.size)
+
+    def forward(self, text: Text) -> tuple[Tensor, Sequence[Tensor]]:
+        """The vectors that the encoder reads and what each of its layers makes of them, all (batch, time, size)."""
+        own = {
+            name.removeprefix(self._mark): ids for name, ids in text.ids.items() if name.startswith(self._mark)
+        }
+        vectors = self._reads[0](replace(text, ids=own))
+        return vectors, self.encoder(vectors, text.lengths).layers
+
+
+class Context(Embedder):
+    """What a saved model's encoder makes of a text (CoVe: McCann et al. 2017; mixed layers: Peters et al. 2018)."""
+
+    class Config(Table):
+        """`of`: a model or run folder; `encoder`: its encoder's name, or that of a task with its embedder, if several.
+
+        `layers`: whose states: of the `top` layer, of some by number (from 0), or a learnt `mix` of all. `input`:
+        whether the vectors that the encoder reads come first; layers follow as they are listed. `trainable`: whether
+        what was saved is trained on; else it stays as it is, its dropout never acting. `vectors`: a store whose rows
+        replace the model's frozen word table, so that every word of the new data that the store has is known.
+        `inside` is filled in when a model is saved, so that its folder needs the other no longer.
+        """
+
+        type: Literal["context"] = "context"
+        of: FilePath
+        encoder: Name | None = None
+        layers: Literal["top", "mix"] | Annotated[list[Natural], Field(min_length=1)] = "top"
+        input: bool = False
+        trainable: bool = False
+        vectors: Annotated[str | None, Choice("vectors", names=("vectors",), inline=False)] = None
+        inside: Inside | None = None
+
+    private: ClassVar[bool] = True
+
+    @classmethod
+    def indexes(cls, config: Any) -> tuple[Index, ...]:
+        """Those of the embedders inside; a table that a store replaces lists every word."""
+        if config.inside is None:
+            return ()
+        found = (indexes(name, table) for name, table in config.inside.embedders.items())
+        replaced = cls.replaced(config)
+        return tuple(
+            replace(index, minimum=1) if index.vocabulary == replaced else index
+            for each in found
+            for index in each
+        )
+
+    @classmethod
+    def replaced(cls, config: Any) -> str | None:
+        """The vocabulary of the word table whose rows a store replaces, as the model there names it, if any."""
+        if config.vectors is None or config.inside is None or config.inside.words is None:
+            return None
+        words = config.inside.words
+        return indexes(words, config.inside.embedders[words])[0].vocabulary
+
+    def __init__(
+        self,
+        config: Any,
+        *,
+        vocabularies: Vocabularies,
+        inside: Inner,
+        vectors: Vectors | Origin | None = None,
+    ) -> None:
+        super().__init__()
+        self.inside, self.trainable, self.input = inside, config.trainable, config.input
+        if not self.trainable:
+            inside.requires_grad_(False)
+        self.layers = chosen_layers(config, inside.sizes)
+        self.mix = ScalarMix(len(self.layers)) if config.layers == "mix" else None
+        sizes = [inside.sizes[layer] for layer in self.layers]
+        self.size = (inside.size if self.input else 0) + (sizes[0] if self.mix else sum(sizes))
+        self.causal = inside.causal
+        self.train()
+
+    def train(self, mode: bool = True) -> "Context":
+        """Go into training or evaluation mode; what is frozen stays in evaluation."""
+        super().train(mode)
+        self.inside.train(mode and self.trainable)
+        return self
+
+    def forward(self, text: Text) -> Tensor:
+        """(batch, time, size): the vectors that the encoder reads, if asked for, then layer after layer, or the mix."""
+        with torch.set_grad_enabled(torch.is_grad_enabled() and self.trainable):
+            vectors, layers = self.inside(text)
+        columns = [layers[layer] for layer in self.layers]
+        if self.mix is not None:
+            columns = [self.mix(columns)]
+        return torch.cat([vectors, *columns] if self.input else columns, -1)
+
+
+def layer_sizes(encoder: nn.Module, size: int) -> tuple[int, ...]:
+    """The numbers in a state of each layer of an encoder that reads vectors of a size: told by reading one."""
+    with torch.no_grad():
+        one = encoder.eval()(torch.zeros(1, 1, size), torch.tensor([1]))
+    return tuple(layer.shape[-1] for layer in one.layers)
+
+
+def chosen_layers(config: Any, sizes: Sequence[int]) -> list[int]:
+    """The numbers of the layers that a table asks for, of an encoder whose layers have these sizes.
+
+    Raises:
+        ConfigError: there is no such layer, or layers to be mixed differ in size.
+    """
+    if config.layers == "mix":
+        if len(set(sizes)) > 1:
+            what = f"its layers have {', '.join(map(str, sizes))} numbers"
+            raise ConfigError(f"layers: mix needs layers of one size, {what}; list those to use, as in [0, 1]")
+        return list(range(len(sizes)))
+    layers: list[int] = [len(sizes) - 1] if config.layers == "top" else config.layers
+    if max(layers) >= len(sizes):
+        what = f"the encoder of {config.of} has {len(sizes)} layers, numbered from 0"
+        raise ConfigError(f"layers: there is no layer {max(layers)}; {what}")
+    return layers
