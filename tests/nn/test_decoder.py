@@ -144,3 +144,13 @@ def test_a_penalty_for_what_is_not_looked_at_changes_the_order():
         )
         orders.append([[each.words for each in hypotheses] for hypotheses in found])
     assert orders[0] != orders[1]
+
+
+@pytest.mark.parametrize("feeding", [True, False])
+def test_half_precision_trains_every_weight(feeding):
+    one = decoder(input_feeding=feeding, layers=2).train()
+    words = torch.randint(0, WORDS, (len(SOURCE), 5))
+    with torch.autocast("cpu", torch.bfloat16):
+        memory, state = begun(one)
+        one.loss(one(words, memory, state)[0].flatten(0, 1), words.flatten()).backward()
+    assert [name for name, each in one.named_parameters() if each.grad is None or not each.grad.any()] == []

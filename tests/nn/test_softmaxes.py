@@ -65,3 +65,15 @@ def test_a_weight_of_no_gradient_is_multiplied_alike():
     x = torch.ones(1, 2, requires_grad=True)
     product(product(x)).sum().backward()
     assert x.grad.tolist() == [[1.0, 1.0]]
+
+
+def test_half_precision_gives_the_loss_and_gradients_of_about_the_same_size():
+    torch.manual_seed(1)
+    states, weight = torch.randn(7, 4, requires_grad=True), torch.randn(9, 4, requires_grad=True)
+    gold = torch.randint(0, 9, (7,))
+    plain = linear_cross_entropy(states, weight, None, gold)
+    with torch.autocast("cpu", torch.bfloat16):
+        half = linear_cross_entropy(states.bfloat16(), weight, None, gold)
+    torch.testing.assert_close(half, plain, rtol=0.02, atol=0)
+    for ours, theirs in zip(*(torch.autograd.grad(one, [states, weight]) for one in (half, plain)), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=0.1, atol=0.1)

@@ -54,8 +54,8 @@ class _LinearCrossEntropy(torch.autograd.Function):
             if wanted:
                 slope = scores.exp_().sub_(smoothing / len(weight)) if smoothing else scores.exp_()
                 slope.scatter_add_(1, right, slope.new_full(right.shape, smoothing - 1))
-                torch.mm(slope, weight, out=found[0][start : start + ROWS])
-                found[1].addmm_(slope.t(), rows)
+                found[0][start : start + ROWS] = slope @ weight
+                found[1] += slope.t() @ rows
                 found[2] += slope.sum(0)
         if wanted:
             context.save_for_backward(*found)

@@ -22,11 +22,15 @@ class Stepwise:
 
     def __init__(self, weight: Tensor) -> None:
         self._products: Products = []
+        device = weight.device.type
+        if torch.is_autocast_enabled(device):
+            # Cast once, not at every step.
+            weight = weight.to(torch.get_autocast_dtype(device))
         self.weight: Tensor = _Joined.apply(weight, self._products)  # type: ignore[no-untyped-call]
 
     def __call__(self, x: Tensor) -> Tensor:
         """X W' of x (batch, size): (batch, out)."""
-        product: Tensor = _Step.apply(x, self.weight, self._products)  # type: ignore[no-untyped-call]
+        product: Tensor = _Step.apply(x.to(self.weight.dtype), self.weight, self._products)  # type: ignore[no-untyped-call]
         return product
 
 
