@@ -7,10 +7,14 @@ import torch
 from safetensors.torch import load_file
 from torch.nn import functional
 
+from seqloom.data.batch import Text
+from seqloom.deploy.legacy import import_cove
+from seqloom.model.task import Batcher
 from seqloom.nn.beam import Search, beam_search
 from seqloom.nn.decoder import DecoderWriter
 from seqloom.training.optim import Halving
 from tests.golden.cove_models import FOLDER, decoder, encoded, translator
+from tests.letters import TAGGER, assembled
 
 FORWARD = load_file(FOLDER / "nmt_forward.safetensors")
 VARIANTS = load_file(FOLDER / "nmt_variants.safetensors")
@@ -96,3 +100,59 @@ def test_rates_are_halved_as_in_the_original(golden):
         schedule.evaluated(-perplexity, 0.0)
         rates.append(golden["lr0"] * schedule.factor(0))
     assert rates == pytest.approx(golden["lr_after_epoch"])
+
+
+SELECTIONS = {
+    f"{'residual_' * before}{'_'.join(f'layer{layer}' for layer in layers)}": {
+        "input": before,
+        "layers": layers,
+    }
+    for before in (False, True)
+    for layers in ([0], [1], [0, 1])
+}
+
+
+FILES = pytest.mark.parametrize("file", ["a", "square"])
+CHOSEN = pytest.mark.parametrize("selection", SELECTIONS)
+
+
+def over(folder, selection):
+    """A model over the context embedder of a folder."""
+    keys = {"type": "context", "of": str(folder), **SELECTIONS[selection]}
+    return assembled(
+        {"cove": keys}, {"shared": {"type": "lstm", "input": "cove", "hidden": 2}}, {"one": TAGGER}
+    )
+
+
+@torch.no_grad()
+@FILES
+@CHOSEN
+def test_context_vectors_are_the_originals_in_every_selection(file, selection, tmp_path):
+    golden = load_file(FOLDER / f"encoder_{file}.safetensors")
+    import_cove(FOLDER / f"wmtlstm-{file}.pth", tmp_path)
+    embedder = over(tmp_path, selection).network.embedders["cove"].eval()
+    inputs = golden["inputs"]
+    embedder.inside.embedders["words"].table = torch.nn.Embedding.from_pretrained(inputs.flatten(0, 1))
+    ids = torch.arange(inputs[..., 0].numel()).view(inputs.shape[:2])
+    found = embedder(Text({"cove+words": ids}, golden["lengths"]))
+    torch.testing.assert_close(found, golden[f"out.{selection}"], atol=1e-5, rtol=0)
+
+
+@torch.no_grad()
+@FILES
+@pytest.mark.parametrize("selection", ["layer1", "residual_layer0_layer1"])
+def test_words_are_looked_up_as_in_the_originals_own_table(file, selection, tmp_path):
+    golden = load_file(FOLDER / f"encoder_{file}.safetensors")
+    rows = [
+        f"word{number} {' '.join(map(str, row.tolist()))}"
+        for number, row in enumerate(golden["embedding.weight"])
+    ]
+    (tmp_path / "vectors.txt").write_text("\n".join(rows[1:]) + "\n")
+    import_cove(FOLDER / f"wmtlstm-{file}.pth", tmp_path / "model", tmp_path / "vectors.txt")
+    model = over(tmp_path / "model", selection)
+    task = model.tasks["one"]
+    texts = [[f"Word{number}" for number in row.tolist() if number] for row in golden["ids"]]
+    columns = task.from_examples([{"text": words} for words in texts])
+    text = Batcher(task, columns, model.vocabularies).batch(columns.numbers).text("text")
+    found = model.network.eval().embedders["cove"](text)
+    torch.testing.assert_close(found, golden[f"out.{selection}.with_embedding"], atol=1e-5, rtol=0)

@@ -148,3 +148,24 @@ def import_mlmt(
 
     legacy.import_mlmt(file, out)
     say(f"{out}: imported; try `seqloom predict {out}`")
+
+
+@imports.command("cove")
+def import_cove(
+    file: Annotated[
+        Path, typer.Argument(help="The published encoder (wmtlstm-*.pth), or a checkpoint of its training.")
+    ],
+    out: Annotated[Path, typer.Argument(help="The model folder to be.")],
+    vectors: Annotated[
+        Path | None,
+        typer.Option("--vectors", metavar="STORE", help="Word vectors whose words the folder shall know."),
+    ] = None,
+) -> None:
+    """Import the encoder of CoVe, for context embedders and saved encoders."""
+    from seqloom.deploy import legacy
+
+    with shown():
+        legacy.import_cove(file, out, vectors)
+    say(
+        f"{out}: imported; use it in a configuration, as in `cove: {{type: context, of: {out}, vectors: NAME}}`"
+    )

@@ -2,11 +2,14 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from seqloom.config import Source
-from seqloom.deploy import mlmt
+from seqloom.data.vectors import Vectors
+from seqloom.data.vocabulary import PRODUCED, SPECIALS, Vocabulary
+from seqloom.deploy import cove, mlmt
 from seqloom.errors import ConfigError, ModelError
 from seqloom.files import replacing_folder
 from seqloom.model.build import build
@@ -40,8 +43,7 @@ def import_mlmt(file: Path, folder: Path) -> None:
     Raises:
         ModelError: no such file, one that is damaged or of another program, or something in the folder's place.
     """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ModelError("is there already; name a folder that is not, or remove it", folder)
+    _free(folder)
     held = _held(file)
     try:
         model = _tagger(mlmt.Checkpoint.of(held))
@@ -52,16 +54,69 @@ def import_mlmt(file: Path, folder: Path) -> None:
         save(partial, model)
 
 
+def import_cove(file: Path, folder: Path, vectors: Path | None = None) -> None:
+    """Write the encoder of CoVe (McCann et al. 2017) as a model folder, for `context`, `saved` and `seqloom encode`.
+
+    The file holds the encoder alone, so the folder's task translates into no words. Words are lower-cased, as in the
+    encoder's training. Without `vectors` the folder knows no word: a context embedder over it names a store in its key
+    `vectors`. Of a checkpoint of the whole translation model, the encoder alone is read.
+
+    Args:
+        file: the published weights (`wmtlstm-*.pth`), or a checkpoint of the translation model.
+        folder: the model folder to be, which must not be there, or be empty.
+        vectors: word vectors, all of whose lower-cased words the folder is to know.
+
+    Raises:
+        ModelError: no such file, one that is damaged or of another program, or something in the folder's place.
+        DataError: the vectors cannot be read.
+    """
+    _free(folder)
+    held = _held(file, foreign=True)
+    store = Vectors.open(vectors) if vectors is not None else None
+    try:
+        model = _encoder(cove.MTLSTM.of(held), store, str(vectors))
+    except (ModelError, ConfigError) as fault:
+        raise ModelError(f"cannot be read as the encoder of CoVe: {fault}", file) from None
+    with replacing_folder(folder) as partial:
+        save(partial, model)
+
+
+def _encoder(encoder: cove.MTLSTM, store: Vectors | None, path: str) -> Assembly:
+    known = [word for word in store.words if word == word.lower() and word not in SPECIALS] if store else []
+    if store is not None and store.size != encoder.size:
+        raise ModelError(f"{path} has vectors of {store.size} numbers, the encoder reads {encoder.size}")
+    table = _checked(encoder.configured(path if store else None))
+    plan = lay_out(table)
+    tasks = bind(table, plan)
+    vocabularies = {"words": Vocabulary((*SPECIALS, *known)), "translation.target": Vocabulary(PRODUCED)}
+    network = build(
+        plan, tasks, vocabularies, stores={"store": store}, weights=encoder.moved("encoders.mtlstm")
+    )
+    head = network.head("translation")
+    head.load_state_dict(cove.silent(head.state_dict()))
+    return Assembly(table.model_dump(), plan, tasks, vocabularies, network, {})
+
+
+def _free(folder: Path) -> None:
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ModelError("is there already; name a folder that is not, or remove it", folder)
+
+
+def _checked(values: dict[str, Any]) -> ModelTable:
+    discover()
+    source = Source(values)
+    table = ModelTable.check(source)
+    source.done()
+    assert table is not None
+    return table
+
+
 def _tagger(checkpoint: mlmt.Checkpoint) -> Assembly:
     sizes = mlmt.Sizes.of(
         checkpoint.weights, len(checkpoint.words), len(checkpoint.characters), len(checkpoint.labels)
     )
     weights = mlmt.fitted(checkpoint, sizes)
-    discover()
-    source = Source(mlmt.configured(checkpoint, sizes))
-    table = ModelTable.check(source)
-    source.done()
-    assert table is not None
+    table = _checked(mlmt.configured(checkpoint, sizes))
     plan = lay_out(table)
     tasks, vocabularies = bind(table, plan), mlmt.vocabularies(checkpoint)
     network = build(plan, tasks, vocabularies, stores={})
@@ -69,15 +124,37 @@ def _tagger(checkpoint: mlmt.Checkpoint) -> Assembly:
     return Assembly(table.model_dump(), plan, tasks, vocabularies, network, {})
 
 
-def _held(file: Path) -> object:
-    """What torch saved in a file, if that is tensors and plain values alone."""
-    try:
-        return torch.load(file, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise ModelError("no such file", file) from None
-    except Exception as fault:  # of a damaged file, torch raises errors of all kinds
-        if code := re.search(r"GLOBAL (\S+)", str(fault)):
-            what = f"holds more than tensors and plain values: {code[1]}, which could be code and is not run"
-        else:
-            what = f"is not a whole file of torch.save ({type(fault).__name__})"
-        raise ModelError(f"{what}; get another copy of the checkpoint", file) from None
+class Foreign(dict[Any, Any]):
+    """What stands for an object of any class that is not ours: it takes everything and does nothing."""
+
+    def __init__(self, *words: Any) -> None:
+        super().__init__()
+
+    def __setstate__(self, state: Any) -> None:
+        pass
+
+
+def _held(file: Path, foreign: bool = False) -> object:
+    """What torch saved in a file: tensors and plain values alone, or `foreign` objects too, which stay empty."""
+    empty: list[str] = []
+    while True:
+        try:
+            with torch.serialization.safe_globals([(Foreign, name) for name in empty]):
+                return torch.load(file, map_location="cpu", weights_only=True)
+        except FileNotFoundError:
+            raise ModelError("no such file", file) from None
+        except Exception as fault:  # of a damaged file, torch raises errors of all kinds
+            code = re.search(r"GLOBAL (\S+)", str(fault))
+            # Torch tells the names of Python's own functions and classes without where they are.
+            name = (code[1] if "." in code[1] else f"builtins.{code[1]}") if code else ""
+            if not (foreign and name and name not in empty):
+                raise ModelError(_refused(fault, name), file) from None
+            empty.append(name)
+
+
+def _refused(fault: Exception, name: str) -> str:
+    if name:
+        what = f"holds more than tensors and plain values: {name}, which could be code and is not run"
+    else:
+        what = f"is not a whole file of torch.save ({type(fault).__name__})"
+    return f"{what}; get another copy of the checkpoint"
