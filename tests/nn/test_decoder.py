@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from seqloom.errors import ConfigError
 from seqloom.nn.attention import GlobalAttention
-from seqloom.nn.beam import Search, beam_search
+from seqloom.nn.beam import Search, beam_search, top
 from seqloom.nn.decoder import AttentionDecoder, DecoderWriter
 
 WORDS, START, END = 5, 1, 2
@@ -154,3 +154,13 @@ def test_half_precision_trains_every_weight(feeding):
         memory, state = begun(one)
         one.loss(one(words, memory, state)[0].flatten(0, 1), words.flatten()).backward()
     assert [name for name, each in one.named_parameters() if each.grad is None or not each.grad.any()] == []
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 400), st.integers(1, 5), st.integers(0, 999))
+def test_the_best_words_are_found_block_by_block(words, count, seed):
+    torch.manual_seed(seed)
+    scores, count = torch.randn(2, 3, words), min(count, words)
+    best, places = top(scores, count)
+    assert torch.equal(best, scores.topk(count, -1).values)
+    assert torch.equal(scores.gather(-1, places), best)

@@ -75,5 +75,7 @@ def test_half_precision_gives_the_loss_and_gradients_of_about_the_same_size():
     with torch.autocast("cpu", torch.bfloat16):
         half = linear_cross_entropy(states.bfloat16(), weight, None, gold)
     torch.testing.assert_close(half, plain, rtol=0.02, atol=0)
-    for ours, theirs in zip(*(torch.autograd.grad(one, [states, weight]) for one in (half, plain)), strict=True):
+    for ours, theirs in zip(
+        *(torch.autograd.grad(one, [states, weight]) for one in (half, plain)), strict=True
+    ):
         torch.testing.assert_close(ours, theirs, rtol=0.1, atol=0.1)
