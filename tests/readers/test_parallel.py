@@ -33,7 +33,7 @@ class Told:
 def test_lines_of_two_files_are_pairs(tmp_path, ending):
     one = reader(languages=["en", "de"])
     path = pair(tmp_path, "A dog\nsleeps\n", "Ein Hund\nschläft\n", ending)
-    assert one.files(path) == [path, path.replace("en", "de")]
+    assert one.files(path) == [path, str(tmp_path / f"train.de{ending}")]
     assert list(one.read(path)) == [
         {"source": ["A", "dog"], "target": ["Ein", "Hund"], "line": 1},
         {"source": ["sleeps"], "target": ["schläft"], "line": 2},
