@@ -64,7 +64,7 @@ def searched(beam):
     lengths = torch.tensor([len(one) for one in sources])
     one, memory, state = begun(translator(), torch.nn.utils.rnn.pad_sequence(sources, True), lengths)
     limits = torch.full_like(lengths, BEAMS["max_length"])
-    writer = DecoderWriter(one, memory, state, beam)
+    writer = DecoderWriter(one, memory, state)
     return beam_search(writer, limits, Search(beam), start=BEAMS["bos"], end=BEAMS["eos"])
 
 

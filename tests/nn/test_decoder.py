@@ -107,7 +107,7 @@ def test_a_beam_that_holds_all_finds_the_best_of_all(length):
     search = Search(beam=WORDS**3, length=length)
     with torch.no_grad():
         found = beam_search(
-            DecoderWriter(one, memory, state, search.beam), torch.tensor([3] * 3), search, start=START, end=END
+            DecoderWriter(one, memory, state), torch.tensor([3] * 3), search, start=START, end=END
         )
         for row, hypotheses in enumerate(found):
             texts = every_text(one, *alone(memory, state, row), 3)
@@ -122,9 +122,9 @@ def test_sentences_of_a_batch_are_searched_as_if_alone(seed, feeding, length, co
     one = decoder(seed, input_feeding=feeding)
     memory, state = begun(one, seed)
     search, limits = Search(3, length, coverage), torch.tensor([8, 4, 6])
-    found = beam_search(DecoderWriter(one, memory, state, 3), limits, search, start=START, end=END)
+    found = beam_search(DecoderWriter(one, memory, state), limits, search, start=START, end=END)
     for row, hypotheses in enumerate(found):
-        own = DecoderWriter(one, *alone(memory, state, row), 3)
+        own = DecoderWriter(one, *alone(memory, state, row))
         (expected,) = beam_search(own, limits[row : row + 1], search, start=START, end=END)
         for ours, theirs in zip(hypotheses, expected, strict=True):
             assert (ours.words, ours.finished) == (theirs.words, theirs.finished)
@@ -140,7 +140,7 @@ def test_a_penalty_for_what_is_not_looked_at_changes_the_order():
     for coverage in (0.0, 20.0):
         search = Search(6, coverage=coverage)
         found = beam_search(
-            DecoderWriter(one, memory, state, 6), torch.tensor([5] * 3), search, start=START, end=END
+            DecoderWriter(one, memory, state), torch.tensor([5] * 3), search, start=START, end=END
         )
         orders.append([[each.words for each in hypotheses] for hypotheses in found])
     assert orders[0] != orders[1]

@@ -152,7 +152,7 @@ class Translate(Head):
         begun: Begun = output.scores
         config = self.config
         lengths = batch.text("source").lengths.to(begun.memory.past.device)
-        writer = DecoderWriter(self.decoder, begun.memory, begun.state, config.beam)
+        writer = DecoderWriter(self.decoder, begun.memory, begun.state)
         search = Search(config.beam, config.length, config.coverage)
         limits = (2 * lengths + ROOM).clamp(max=config.limit)
         return beam_search(writer, limits, search, start=self.target.id(START), end=self.target.id(END))

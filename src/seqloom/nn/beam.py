@@ -17,7 +17,10 @@ class Writer(Protocol):
         """Take the last words (sentences, beam); give scores (sentences, beam, words) and attention (..., source)."""
 
     def follow(self, parents: Tensor) -> None:
-        """Let hypothesis k of a sentence go on from the one that parents (sentences, beam) name."""
+        """Let hypothesis k of a sentence go on from the one that parents (sentences, beam) name.
+
+        After the first word, all go on from the only one that there was.
+        """
 
     def keep(self, sentences: Tensor) -> None:
         """Go on with these sentences only."""
@@ -65,7 +68,7 @@ def beam_search(
     can come before the best that has ended. Sentences that are done leave the batch.
 
     Args:
-        writer: standing before the first word, all hypotheses of a sentence alike.
+        writer: standing before the first word, with one hypothesis for each sentence.
         limits: (sentences,) the most words that may be written, end symbol included.
         search: how.
         start: the id that stands before the first word.
@@ -115,9 +118,8 @@ class _Beams:
     @classmethod
     def begin(cls, limits: Tensor, search: Search, start: int, end: int) -> "_Beams":
         """Before the first word there is one hypothesis."""
-        words = torch.full((len(limits), search.beam), start, device=limits.device)
-        totals = torch.full(words.shape, -torch.inf, device=limits.device)
-        totals[:, 0] = 0
+        words = torch.full((len(limits), 1), start, device=limits.device)
+        totals = torch.zeros(words.shape, device=limits.device)
         none = torch.zeros_like(words)
         return cls(search, end, limits, words, totals, none.bool(), none, words.new_empty(*words.shape, 0))
 
@@ -129,7 +131,8 @@ class _Beams:
         attention = attention if self.attention is None else torch.cat([self.attention, attention], 2)
         lengths = self.lengths + ~self.ended
         ranks = totals / self._norm(lengths).unsqueeze(-1) + self._coverage(attention).unsqueeze(-1)
-        chosen = ranks.flatten(1).topk(self.search.beam, 1).indices
+        ranks = ranks.flatten(1)
+        chosen = ranks.topk(min(self.search.beam, ranks.shape[1]), 1).indices
         parents = chosen // totals.shape[-1]
         self.totals, self.words = totals.flatten(1).gather(1, chosen), words.flatten(1).gather(1, chosen)
         self.ended = self.words == self.end

@@ -189,18 +189,16 @@ class AttentionDecoder(nn.Module):
 
 
 class DecoderWriter:
-    """A decoder that writes for beam search: `beam` hypotheses for each text of its memory.
+    """A decoder that writes for beam search, at first one hypothesis for each text of its memory.
 
     Args:
         decoder: in evaluation mode.
         memory: of each text.
         state: before the first word of each text.
-        beam: hypotheses for each.
     """
 
-    def __init__(self, decoder: AttentionDecoder, memory: Memory, state: DecoderState, beam: int) -> None:
-        self.decoder, self.memory, self.beam = decoder, memory, beam
-        self.state = state.select(torch.arange(len(memory.past)).repeat_interleave(beam))
+    def __init__(self, decoder: AttentionDecoder, memory: Memory, state: DecoderState) -> None:
+        self.decoder, self.memory, self.state = decoder, memory, state
         self.gates = decoder.gates()
 
     def step(self, words: Tensor) -> tuple[Tensor, Tensor]:
@@ -211,14 +209,20 @@ class DecoderWriter:
 
     def follow(self, parents: Tensor) -> None:
         """Let each hypothesis go on from the one that parents (sentences, beam) name."""
-        first = torch.arange(len(parents), device=parents.device).unsqueeze(1) * self.beam
-        self.state = self.state.select((first + parents).flatten())
+        self._select(torch.arange(len(parents), device=parents.device), parents)
 
     def keep(self, sentences: Tensor) -> None:
         """Go on with these sentences only."""
-        rows = sentences.unsqueeze(1) * self.beam + torch.arange(self.beam, device=sentences.device)
-        self.state = self.state.select(rows.flatten())
+        self._select(sentences, torch.arange(self._width, device=sentences.device))
         self.memory = self.memory.select(sentences)
+
+    def _select(self, sentences: Tensor, hypotheses: Tensor) -> None:
+        rows = sentences.unsqueeze(1) * self._width + hypotheses
+        self.state = self.state.select(rows.flatten())
+
+    @property
+    def _width(self) -> int:
+        return len(self.state.attended) // len(self.memory.past)
 
 
 def _cell(gates: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
