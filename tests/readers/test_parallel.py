@@ -40,6 +40,15 @@ def test_lines_of_two_files_are_pairs(tmp_path, ending):
     ]
 
 
+def test_one_side_may_be_compressed(tmp_path):
+    pair(tmp_path, "A dog\n", "Ein Hund\n", ".gz")
+    (tmp_path / "train.en").write_text("A dog\n", encoding="utf-8")
+    one = reader(languages=["en", "de"])
+    path = str(tmp_path / "train.en")
+    assert one.files(path) == [path, str(tmp_path / "train.de.gz")]
+    assert [found["target"] for found in one.read(path)] == [["Ein", "Hund"]]
+
+
 def test_the_language_is_the_last_such_part_of_the_name(tmp_path):
     path = tmp_path / "de-en" / "train.en.lc.en"
     assert reader(languages=["en", "de"]).files(str(path))[1] == str(tmp_path / "de-en" / "train.en.lc.de")

@@ -53,7 +53,8 @@ class Parallel(Reader):
         place = Path(path)
         parts = place.name.split(".")
         parts[len(parts) - 1 - parts[::-1].index(source)] = target
-        return [path, str(place.with_name(".".join(parts)))]
+        beside = [place.with_name(name) for name in (".".join(parts), _repacked(".".join(parts)))]
+        return [path, str(next((one for one in beside if locate(str(one)).is_file()), beside[0]))]
 
     def read(self, path: str) -> Iterator[Example]:
         """The pairs of a file or of two; files with different numbers of lines are refused."""
@@ -98,3 +99,8 @@ def _uneven(first: str, second: str, most: int, source_longer: bool) -> None:
     fewer = sum(1 for _ in lines(shorter))
     what = f"has {most:,} lines, but {locate(shorter)} has {fewer:,}; line by line they should be translations"
     raise DataError(what, locate(longer))
+
+
+def _repacked(name: str) -> str:
+    """The name of the same file compressed, or no longer so."""
+    return name.removesuffix(".gz") if name.endswith(".gz") else f"{name}.gz"
