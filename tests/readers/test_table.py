@@ -176,3 +176,8 @@ def test_raw_text_of_several_columns_has_tabs_between_in_their_order():
         DataError, match=r"1 texts in a line, 2 are needed \(premise, hypothesis\), tabs between"
     ):
         pair.parse("A b")
+
+
+def test_texts_keep_their_first_tokens(rows):
+    assert rows("text\tlabel\none two three\tgood\n", crop=2)[0]["text"] == ["one", "two"]
+    assert reader(crop=2).parse("four five six")["text"] == ["four", "five"]

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import model_validator
 
-from seqloom.config import shown, unknown
+from seqloom.config import Count, shown, unknown
 from seqloom.data.tokens import Tokenizer, tokenize
 from seqloom.errors import DataError
 from seqloom.files import lines, locate
@@ -22,7 +22,11 @@ class Rows(Reader):
     """
 
     class Config(ReaderTable):
-        """`rest`: the last column takes what is left of the line (for `LABEL some sentence`)."""
+        """`rest`: the last column takes what is left of the line (for `LABEL some sentence`).
+
+        `cut`: of a column, what stands before a mark; `skip`: values of a column whose rows are left out; `crop`: of
+        each text, its first so many tokens.
+        """
 
         type: Literal["table"] = "table"
         format: Literal["auto", "tsv", "csv", "jsonl"] = "auto"
@@ -33,6 +37,7 @@ class Rows(Reader):
         cut: dict[str, str] = {}
         skip: dict[str, list[str]] = {}
         tokenizer: Tokenizer = "words"
+        crop: Count | None = None
 
         @model_validator(mode="after")
         def _numbered(self) -> "Rows.Config":
@@ -84,16 +89,19 @@ class Rows(Reader):
             raise DataError(
                 f"{len(cells)} texts in a line, {len(names)} are needed ({', '.join(names)}), tabs between"
             )
-        return {name: tokenize(cell, self.config.tokenizer) for name, cell in zip(names, cells, strict=True)}
+        return {name: self._cropped(cell) for name, cell in zip(names, cells, strict=True)}
+
+    def _cropped(self, text: str) -> list[str]:
+        return tokenize(text, self.config.tokenizer)[: self.config.crop]
 
     def _tokens(self, value: Any, name: str, path: str, number: int) -> list[str]:
         """Text cut into tokens; what JSON has as a list of words is taken as it is."""
         if isinstance(value, list) and all(isinstance(one, str) for one in value):
-            return value
+            return value[: self.config.crop]
         if not isinstance(value, str):
             what = f"{name} should be text or a list of words, found {shown(value)}"
             raise DataError(what, locate(path), number)
-        return tokenize(value, self.config.tokenizer)
+        return self._cropped(value)
 
     def _places(self, row: dict[str | int, Any]) -> dict[str, str | int]:
         return self.config.columns or {str(name): name for name in row}
