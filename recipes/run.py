@@ -2,9 +2,9 @@
 
 `recipes/SYSTEM/experiments.toml` lists them: a configuration, its settings, the figure that counts. Each result is
 written to `recipes/SYSTEM/results/NAME.json`, one object a file. From these files the tables and plots of the READMEs
-are written anew: what stands between `<!-- results: PATTERN -->` or `<!-- curves: PATTERN in FILE.png -->` and
-`<!-- end -->`; the project's own README says `results of SYSTEM: PATTERN`. A run that was interrupted is resumed; one
-that is recorded is skipped unless --again is given.
+are written anew: what stands between `<!-- results: PATTERN -->`, `<!-- curves: PATTERN in FILE.png -->`, `<!-- grid:
+NAME -->` or `<!-- gains: NAME in FILE.png -->` and `<!-- end -->`; the project's own README says `results of SYSTEM:
+PATTERN`. A run that was interrupted is resumed; one that is recorded is skipped unless --again is given.
 """
 
 import argparse
@@ -13,7 +13,7 @@ import platform
 import re
 import sys
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date
 from functools import partial
 from pathlib import Path
@@ -21,6 +21,7 @@ from statistics import fmean, stdev
 from typing import Any
 
 import curves
+import grids
 import numpy
 import torch
 
@@ -32,18 +33,23 @@ from seqloom.training.report import events
 
 ROOT = Path(__file__).parent
 MARKED = re.compile(
-    r"(?P<open><!-- (?P<what>results|curves)(?: of (?P<system>\w+))?: (?P<pattern>\S+)(?: in (?P<file>\S+))? -->\n)"
+    r"(?P<open><!-- (?P<what>results|curves|grid|gains)(?: of (?P<system>\w+))?: "
+    r"(?P<pattern>\S+)(?: in (?P<file>\S+))? -->\n)"
     r"(?P<body>.*?)<!-- end -->",
     re.DOTALL,
 )
 Row = dict[str, Any]
 
 
+def listed_in(system: str) -> dict[str, Any]:
+    """What a system's `experiments.toml` says."""
+    with (ROOT / system / "experiments.toml").open("rb") as file:
+        return tomllib.load(file)
+
+
 def experiments(system: str) -> dict[str, Row]:
     """The experiments of a system, by name."""
-    with (ROOT / system / "experiments.toml").open("rb") as file:
-        found: dict[str, Row] = tomllib.load(file)
-    return found
+    return grids.expanded(listed_in(system))
 
 
 def results(system: str) -> dict[str, Row]:
@@ -124,24 +130,35 @@ def _fresh(found: re.Match[str], system: str, own: str | None, folder: Path) -> 
     """What stands between two marks, anew if it is of the system's results."""
     if (found["system"] or own) != system:
         return found[0]
+    if found["what"] in ("grid", "gains"):
+        return (
+            f"{found['open']}{_grid(found, listed_in(system)['grids'], results(system), folder)}\n<!-- end -->"
+        )
     pattern = re.compile(found["pattern"])
     listed = {name: row for name, row in experiments(system).items() if pattern.fullmatch(name)}
     known = {name: row for name, row in results(system).items() if name in listed}
     if found["what"] == "curves":
-        body = _plot(found, listed, known, folder / found["file"])
+        body = _plot(found, folder, "Figures over the number of labelled sentences", curves.draw, listed, known)
     else:
         body = "\n".join(table([known[name] for name in listed if name in known]))
     return f"{found['open']}{body if known else 'Not run yet.'}\n<!-- end -->"
 
 
-def _plot(found: re.Match[str], listed: Mapping[str, Row], known: Mapping[str, Row], path: Path) -> str:
+def _grid(found: re.Match[str], listed: Mapping[str, Any], known: Mapping[str, Row], folder: Path) -> str:
+    grid = listed[found["pattern"]]
+    if found["what"] == "grid":
+        return "\n".join(grids.table(grid, known))
+    return _plot(found, folder, grid["plot"], grids.draw, grid, known)
+
+
+def _plot(found: re.Match[str], folder: Path, words: str, draw: Callable[..., Path | None], *drawn: Any) -> str:
     """The Markdown of a figure, which is drawn; without matplotlib what stands there stays."""
     try:
-        curves.draw(listed, known, path)
+        path = draw(*drawn, folder / found["file"])
     except ConfigError as fault:
-        print(f"{path.name} is not drawn anew: {fault}", file=sys.stderr)
+        print(f"{found['file']} is not drawn anew: {fault}", file=sys.stderr)
         return found["body"].rstrip("\n")
-    return f"![Figures over the number of labelled sentences]({path.name})"
+    return f"![{words}]({found['file']})" if path else "Not run yet."
 
 
 def main() -> None:
@@ -162,7 +179,7 @@ def main() -> None:
 def record(words: argparse.Namespace) -> None:
     """Run and record experiments, the gains after all others."""
     listed, folder = experiments(words.system), ROOT / words.system / "results"
-    todo = {name: listed[name] for name in words.names or listed}
+    todo = {name: listed[name] for name in words.names or listed if words.names or "large" not in listed[name]}
     for name, row in todo.items():
         if "gain" not in row and (words.again or words.names or not (folder / f"{name}.json").exists()):
             write_json(folder / f"{name}.json", perform(words.system, name, row, words.runs))

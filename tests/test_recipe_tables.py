@@ -24,7 +24,7 @@ def result(name: str, value: float, spread: float | None = None) -> str:
 def run(tmp_path, monkeypatch):
     """recipes/run.py over a made-up project with one system, three of whose six rows are recorded."""
     monkeypatch.syspath_prepend(RECIPES)
-    for name in ("run", "curves"):
+    for name in ("run", "curves", "grids"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     import run
 
@@ -85,3 +85,87 @@ def test_without_matplotlib_tables_are_written_and_the_plot_stays(run, monkeypat
         'curves.png is not drawn anew: plots need matplotlib: pip install "seqloom[plot]"'
         in capsys.readouterr().err
     )
+
+
+GRID = """
+[grids.both]
+config = "both.yaml"
+small = ["hidden=10"]
+full = ["hidden=300"]
+axis = "pairs"
+plot = "What they bring"
+[grids.both.columns.words]
+title = "words"
+size = 0
+[grids.both.columns.more]
+set = ["words=more"]
+size = 100
+[grids.both.rows.one]
+title = "One"
+watch = "t.accuracy"
+rival = 90.6
+set = ["data=one"]
+published = {words = 94.9}
+[grids.both.rows.two]
+watch = "t.accuracy"
+small = ["epochs=1"]
+"""
+
+
+@pytest.fixture
+def grid(run):
+    """The made-up system with a grid, two of whose four cells are recorded."""
+    system = run.ROOT / "made"
+    (system / "experiments.toml").write_text(GRID)
+    (system / "README.md").write_text(
+        "<!-- grid: both -->\n<!-- end -->\n<!-- gains: both in gains.png -->\n<!-- end -->\n"
+    )
+    (system / "results" / "one-words.json").write_text(result("one-words", 90))
+    (system / "results" / "one-more.json").write_text(result("one-more", 91.5, 0.25))
+    return run
+
+
+def test_a_grid_is_an_experiment_for_each_row_and_column(grid):
+    listed = grid.experiments("made")
+    assert list(listed) == [
+        f"{size}{row}-{column}"
+        for row in ("one", "two")
+        for column in ("words", "more")
+        for size in ("", "full-")
+    ]
+    assert listed["two-more"]["set"] == ["hidden=10", "epochs=1", "words=more"]
+    assert listed["full-one-more"]["set"] == ["hidden=300", "data=one", "words=more"]
+    assert listed["one-words"]["published"] == 94.9
+    assert listed["one-more"]["published"] is None
+
+
+def test_a_grid_is_written_as_a_table_and_its_gains_are_drawn(grid):
+    grid.write_tables("made")
+    page = (grid.ROOT / "made" / "README.md").read_text()
+    assert "| data | rival | words | more |\n|---|---|---|---|" in page
+    assert "| One | 90.6 | 90.0 (94.9) | 91.5 ± 0.2 |" in page
+    assert "| two |  | – | – |" in page
+    assert "![What they bring](gains.png)" in page
+
+
+def test_gains_are_over_the_column_of_no_size(grid, monkeypatch):
+    drawn = {}
+    monkeypatch.setattr(grid.grids, "save", lambda figure, path: drawn.setdefault("figure", figure))
+    grid.grids.draw(grid.listed_in("made")["grids"]["both"], grid.results("made"), Path("unused"))
+    (axis,) = drawn["figure"].axes
+    assert next(line.get_xydata().tolist() for line in axis.lines if line.get_label() != "unused") == [
+        [0, 0],
+        [100, 1.5],
+    ]
+
+
+def test_full_sizes_are_only_run_where_they_are_named(grid, monkeypatch):
+    ran = []
+    monkeypatch.setattr(grid, "perform", lambda system, name, row, runs: ran.append(name) or {})
+    monkeypatch.setattr(sys, "argv", ["run.py", "made"])
+    monkeypatch.setattr(grid, "write_tables", lambda system: None)
+    grid.main()
+    assert ran == ["two-words", "two-more"]
+    monkeypatch.setattr(sys, "argv", ["run.py", "made", "full-two-more"])
+    grid.main()
+    assert ran[-1] == "full-two-more"

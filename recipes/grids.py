@@ -1,0 +1,85 @@
+"""Grids of experiments: one configuration with rows of data and columns of settings, as the tables of papers are.
+
+A table `[grids.NAME]` of `experiments.toml` has a `config`, settings that hold throughout (`set`), `rows` and
+`columns`. Each row says its `watch`, and each row and column may `set` more and describe its `data`. The experiment
+of a row and a column is called ROW-COLUMN. Where the grid has `small`, settings for a laptop (rows may have more of
+them), there is full-ROW-COLUMN too, which leaves them out, takes those of `full` and is only run where it is named.
+"""
+
+from collections.abc import Iterator, Mapping
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from seqloom.training.canvas import key, line, panels, save, sizes, styled
+
+Row = dict[str, Any]
+Grid = Mapping[str, Any]
+
+
+def expanded(listed: Mapping[str, Any]) -> dict[str, Row]:
+    """All experiments of a list: those that stand there, and those of its grids."""
+    found = {name: row for name, row in listed.items() if name != "grids"}
+    for grid in listed.get("grids", {}).values():
+        for row, column in product(grid["rows"], grid["columns"]):
+            found[f"{row}-{column}"] = _cell(grid, row, column, "small")
+            if "small" in grid:
+                found[f"full-{row}-{column}"] = _cell(grid, row, column, "full") | {"large": True}
+    return found
+
+
+def _cell(grid: Grid, row: str, column: str, size: str) -> Row:
+    of_row, of_column = grid["rows"][row], grid["columns"][column]
+    sets = [one.get(key, []) for one in (grid, of_row, of_column) for key in (size, "set")]
+    described = [one["data"] for one in (of_row, of_column) if "data" in one]
+    return {
+        "config": grid["config"],
+        "set": [setting for one in sets for setting in one],
+        "watch": of_row["watch"],
+        "seeds": of_row.get("seeds", grid.get("seeds", 1)),
+        "rival": of_row.get("rival"),
+        "published": of_row.get("published", {}).get(column),
+        "data": "; ".join(described),
+    }
+
+
+def table(grid: Grid, known: Mapping[str, Row]) -> Iterator[str]:
+    """The grid as a Markdown table: means over seeds with their spread, what was published in brackets."""
+    columns = {name: one.get("title", name) for name, one in grid["columns"].items()}
+    yield f"| data | rival | {' | '.join(columns.values())} |"
+    yield f"|{'---|' * (2 + len(columns))}"
+    for name, row in grid["rows"].items():
+        cells = [_figure(known.get(f"{name}-{column}"), row, column) for column in columns]
+        rival = row.get("rival")
+        yield f"| {row.get('title', name)} | {'' if rival is None else rival} | {' | '.join(cells)} |"
+
+
+def _figure(result: Row | None, row: Mapping[str, Any], column: str) -> str:
+    published = row.get("published", {}).get(column)
+    spread = f" ± {result['spread']:.1f}" if result and result["spread"] is not None else ""
+    ours = f"{result['value']:.1f}{spread}" if result else "–"
+    return ours if published is None else f"{ours} ({published})"
+
+
+def draw(grid: Grid, known: Mapping[str, Row], path: Path) -> Path | None:
+    """Draw what each column gains over the one of no size; returns the file, None if nothing is known.
+
+    A column is a point of the curves if it has a `size`, the amount of what it adds; `axis` of the grid says of what.
+    """
+    columns = {name: one["size"] for name, one in grid["columns"].items() if "size" in one}
+    base = min(columns, key=columns.__getitem__)
+    lines = {}
+    for name, row in grid["rows"].items():
+        there = {columns[one]: known[f"{name}-{one}"]["value"] for one in columns if f"{name}-{one}" in known}
+        if columns[base] in there and len(there) > 1:
+            gains = sorted((size, value - there[columns[base]]) for size, value in there.items())
+            lines[row.get("title", name)] = gains
+    if not lines:
+        return None
+    with styled():
+        note = "points over the column without, on the whole test file; one line for each set of data"
+        figure, axes = panels([grid["axis"]], grid["plot"], note, key(lines))
+        for place, points in enumerate(lines.values()):
+            axes[0].plot(*zip(*points, strict=True), **line(place), marker="o", markersize=5)
+        sizes(axes, grid["axis"])
+        return save(figure, path)
