@@ -1,15 +1,18 @@
 """The states of a saved model's encoder, as vectors of words in their context."""
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Literal
 
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from seqloom.config import Choice, Count, FilePath, Name, Natural, Table
 from seqloom.data.batch import Text
+from seqloom.data.columns import cache_root
+from seqloom.data.kept import DIGEST, KeptVectors
 from seqloom.data.tokens import Index
 from seqloom.data.vectors import Vectors
 from seqloom.data.vocabulary import Vocabularies
@@ -51,11 +54,20 @@ class Inner(nn.Module):
 
     def forward(self, text: Text) -> tuple[Tensor, Sequence[Tensor]]:
         """The vectors that the encoder reads and what each of its layers makes of them, all (batch, time, size)."""
-        own = {
-            name.removeprefix(self._mark): ids for name, ids in text.ids.items() if name.startswith(self._mark)
-        }
+        own = {name.removeprefix(self._mark): ids for name, ids in self.own(text).items()}
         vectors = self._reads[0](replace(text, ids=own))
         return vectors, self.encoder(vectors, text.lengths).layers
+
+    def own(self, text: Text) -> dict[str, Tensor]:
+        """The ids of a text in the vocabularies that are looked up here, by their names in it."""
+        return {name: ids for name, ids in text.ids.items() if name.startswith(self._mark)}
+
+    def rows(self, text: Text) -> Iterator[Text]:
+        """Each row of a text by itself, without padding."""
+        ids = {name: one.cpu() for name, one in self.own(text).items()}
+        for row, length in enumerate(text.lengths.tolist()):
+            alone = {name: _trimmed(one[row : row + 1, :length]) for name, one in ids.items()}
+            yield Text(alone, text.lengths[row : row + 1])
 
 
 class Context(Embedder):
@@ -68,6 +80,7 @@ class Context(Embedder):
         whether the vectors that the encoder reads come first; layers follow as they are listed. `trainable`: whether
         what was saved is trained on; else it stays as it is, its dropout never acting. `vectors`: a store whose rows
         replace the model's frozen word table, so that every word of the new data that the store has is known.
+        `cache`: whether what the encoder makes of a training text is kept on disk, so that it runs once for each.
         `inside` is filled in when a model is saved, so that its folder needs the other no longer.
         """
 
@@ -78,7 +91,14 @@ class Context(Embedder):
         input: bool = False
         trainable: bool = False
         vectors: Annotated[str | None, Choice("vectors", names=("vectors",), inline=False)] = None
+        cache: bool = False
         inside: Inside | None = None
+
+        @model_validator(mode="after")
+        def _lasting(self) -> "Context.Config":
+            if self.cache and self.trainable:
+                raise ValueError("cache keeps vectors that never change; with trainable: true they would")
+            return self
 
     private: ClassVar[bool] = True
 
@@ -120,6 +140,9 @@ class Context(Embedder):
         sizes = [inside.sizes[layer] for layer in self.layers]
         self.size = (inside.size if self.input else 0) + (sizes[0] if self.mix else sum(sizes))
         self.causal = inside.causal
+        self.cache, self._sizes = config.cache, [inside.size] * self.input + sizes
+        self._made_by = f"{config.inside!r} {self.layers} {self.input} {torch.__version__}"
+        self._kept: KeptVectors | None = None
         self.train()
 
     def train(self, mode: bool = True) -> "Context":
@@ -131,11 +154,60 @@ class Context(Embedder):
     def forward(self, text: Text) -> Tensor:
         """(batch, time, size): the vectors that the encoder reads, if asked for, then layer after layer, or the mix."""
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.trainable):
-            vectors, layers = self.inside(text)
-        columns = [layers[layer] for layer in self.layers]
+            columns = self._remembered(text) if self.cache and self.training else self._computed(text)
         if self.mix is not None:
-            columns = [self.mix(columns)]
-        return torch.cat([vectors, *columns] if self.input else columns, -1)
+            columns = [*columns[: int(self.input)], self.mix(columns[int(self.input) :])]
+        return torch.cat(columns, -1)
+
+    def _computed(self, text: Text) -> list[Tensor]:
+        """The vectors that the encoder reads, if asked for, and the layers to be listed or mixed."""
+        vectors, layers = self.inside(text)
+        return [vectors] * self.input + [layers[layer] for layer in self.layers]
+
+    def _remembered(self, text: Text) -> list[Tensor]:
+        """What `_computed` gives, for each row from the disk where it was ever asked for."""
+        device = next(self.inside.parameters()).device
+        self._kept = self._kept or self._opened(device)
+        width = max(ids.shape[1] for ids in self.inside.own(text).values())
+        found = torch.zeros(len(text.lengths), width, sum(self._sizes))
+        for row, alone in enumerate(self.inside.rows(text)):
+            length = int(alone.lengths)
+            found[row, :length] = self._row(self._kept, alone, device)
+        return list(torch.split(found.to(device), self._sizes, -1))
+
+    def _row(self, kept: KeptVectors, alone: Text, device: torch.device) -> Tensor:
+        """(time, size) of a row, made of it alone and in float32: so it does not depend on who asked first."""
+        digest = _digest(alone)
+        vectors = kept.get(digest, int(alone.lengths))
+        if vectors is None:
+            with torch.autocast(device.type, enabled=False):
+                vectors = torch.cat(self._computed(alone.to(device)), -1)[0].cpu().numpy()
+            kept.add(digest, vectors)
+        return torch.from_numpy(vectors)
+
+    def _opened(self, device: torch.device) -> KeptVectors:
+        made_by = hashlib.blake2b(f"{self._made_by} {device.type}".encode(), digest_size=DIGEST)
+        for name, tensor in sorted(self.inside.state_dict().items()):
+            made_by.update(f"{name} {tuple(tensor.shape)}".encode())
+            made_by.update(tensor.cpu().contiguous().numpy().tobytes())
+        return KeptVectors(cache_root().parent / "context" / made_by.hexdigest(), sum(self._sizes))
+
+
+def _trimmed(ids: Tensor) -> Tensor:
+    """The ids of a row (1, time, ...) without the columns of padding that longer tokens of other rows asked for."""
+    if ids.dim() == 2:
+        return ids
+    used = ids.any(0).any(0).nonzero()
+    return ids[..., : int(used[-1]) + 1 if len(used) else 1]
+
+
+def _digest(alone: Text) -> bytes:
+    """What a row is known by: its ids."""
+    made = hashlib.blake2b(digest_size=DIGEST)
+    for name, ids in sorted(alone.ids.items()):
+        made.update(f"{name} {tuple(ids.shape)}".encode())
+        made.update(ids.contiguous().numpy().tobytes())
+    return made.digest()
 
 
 def layer_sizes(encoder: nn.Module, size: int) -> tuple[int, ...]:
