@@ -105,3 +105,13 @@ def test_rows_over_a_length_are_left_out_of_training_alone(tmp_path):
     model = tiny.untrained(asked)
     assert len(model.tasks["de"].read("train")) == 2
     assert len(model.tasks["de"].read("dev")) == len(TEXTS)
+
+
+def test_translations_may_be_drawn_and_are_the_same_each_time(model, tmp_path):
+    sampled = tiny.untrained(config(tmp_path, beam=4, sampling={"temperature": 2.0, "top_k": 5}))
+    drawn = [Model(sampled).explain("de", ["the lamp", "a moth sees"]) for _ in range(2)]
+    assert drawn[0] == drawn[1]
+    texts = [one["words"] for one in drawn[0][0]["translations"]]
+    assert len(texts) == 4
+    assert len({tuple(one) for one in texts}) > 1
+    assert Model(sampled).predict("de", ["the lamp"]) == [texts[0]]

@@ -3,12 +3,13 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import torch
+from pydantic import Field as Limits
 from torch import Tensor, nn
 
-from seqloom.config import Count, Share, Table
+from seqloom.config import Count, Natural, Share, Table
 from seqloom.data.batch import Batch, Encoded, Output
 from seqloom.data.fields import Field, TargetField, TextField
 from seqloom.data.vocabulary import END, START, UNKNOWN, Vocabularies
@@ -18,6 +19,7 @@ from seqloom.metrics import bleu, require_bleu
 from seqloom.nn.attention import Memory
 from seqloom.nn.beam import Hypothesis, Search, beam_search
 from seqloom.nn.decoder import AttentionDecoder, DecoderState, DecoderWriter
+from seqloom.nn.sampling import Sampling, sample
 
 ROOM = 10
 """A translation may have twice as many words as its source, and this many more."""
@@ -29,6 +31,15 @@ class Begun:
 
     memory: Memory
     state: DecoderState
+
+
+class Drawn(Table):
+    """Words drawn at random: at a `temperature`, of the `top_k` likeliest, of the likeliest with a share `nucleus`."""
+
+    temperature: Annotated[float, Limits(ge=0)] = 1.0
+    top_k: Count | None = None
+    nucleus: Annotated[float, Limits(gt=0, le=1)] = 1.0
+    seed: Natural = 1
 
 
 class Translate(Head):
@@ -44,7 +55,8 @@ class Translate(Head):
         the share of a label given to all words. `minimum`, `most`: which target words are listed.
 
         `beam`: hypotheses kept; `length`, `coverage`: normalisation by Wu et al. (2016), equation 14; `limit`: the
-        most words of a translation; `replace_unknown`: by the source word that is most looked at.
+        most words of a translation; `replace_unknown`: by the source word that is most looked at. `sampling`: how words
+        are drawn at random in place of a search, `beam` texts for each.
         """
 
         type: Literal["translate"] = "translate"
@@ -64,6 +76,7 @@ class Translate(Head):
         coverage: Share = 0.0
         limit: Count = 100
         replace_unknown: bool = False
+        sampling: Drawn | None = None
 
     encodes: ClassVar[tuple[str, ...]] = ("source",)
     measures: ClassVar[bool] = True
@@ -83,6 +96,8 @@ class Translate(Head):
     def protocol(cls, config: Any) -> str:
         """The conventions of its figures."""
         search = f"beam {config.beam}, length {config.length}, coverage {config.coverage}"
+        if config.sampling is not None:
+            search = ", ".join(["sampled", *(f"{key} {value}" for key, value in config.sampling)])
         return (
             f"bleu: sacrebleu {require_bleu()} on the data's tokens ({search}); perplexity, accuracy: of each"
             " word and end symbol after the right words"
@@ -148,14 +163,18 @@ class Translate(Head):
         return self.decoder.start(joined[0], joined[1])
 
     def candidates(self, output: Output, batch: Batch) -> list[list[Hypothesis]]:
-        """What beam search finds for each row, the best first."""
+        """What beam search finds for each row, the best first; or what is drawn for it."""
         begun: Begun = output.scores
         config = self.config
         lengths = batch.text("source").lengths.to(begun.memory.past.device)
         writer = DecoderWriter(self.decoder, begun.memory, begun.state)
-        search = Search(config.beam, config.length, config.coverage)
         limits = (2 * lengths + ROOM).clamp(max=config.limit)
-        return beam_search(writer, limits, search, start=self.target.id(START), end=self.target.id(END))
+        start, end = self.target.id(START), self.target.id(END)
+        if config.sampling is not None:
+            how = Sampling(**dict(config.sampling))
+            return sample(writer, limits, how, config.beam, start=start, end=end)
+        search = Search(config.beam, config.length, config.coverage)
+        return beam_search(writer, limits, search, start=start, end=end)
 
     def decode(self, output: Output, batch: Batch) -> list[list[str]]:
         """The best translation of each row, as words."""
