@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from seqloom.data.batch import Batch, Output
-from seqloom.evaluation.evaluate import collect, evaluate, outputs, predict
+from seqloom.evaluation.evaluate import evaluate, outputs, predict
 from seqloom.model.folder import Assembly, load
 from seqloom.model.task import Batcher
 from tests import tiny
@@ -59,12 +58,3 @@ def test_an_error_gives_the_mode_back_too(model: Assembly) -> None:
     running.close()
     assert model.network.training
     model.network.eval()
-
-
-def test_any_method_of_the_head_can_be_asked(model: Assembly, monkeypatch: pytest.MonkeyPatch) -> None:
-    def shapes(self: object, output: Output, batch: Batch) -> list[int]:
-        return batch.text("text").lengths.tolist()
-
-    monkeypatch.setattr(type(model.network.head("pos")), "lengths", shapes, raising=False)
-    rows = tiny.batcher(model, "pos", "test")
-    assert collect(model.network, rows, "pos", "lengths") == rows.lengths()[:, 0].tolist()

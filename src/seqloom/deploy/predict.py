@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from seqloom.data.vocabulary import Vocabularies
-from seqloom.evaluation.evaluate import collect
+from seqloom.evaluation import evaluate
 from seqloom.files import lines, numbered
 from seqloom.model.folder import Assembly
 from seqloom.model.task import Batcher, Task
@@ -24,9 +24,9 @@ def predicted(model: Assembly, task: Task, examples: Sequence[Example], *, expla
         return []
     vocabularies: Vocabularies = model.vocabularies
     batcher = Batcher(task, task.from_examples(examples), vocabularies, gold=False)
-    found = collect(model.network, batcher, task.name, "explain" if explain else "decode")
     if not explain:
-        return found
+        return evaluate.predict(model.network, batcher)
+    found = evaluate.explain(model.network, batcher)
     texts = [{name: one[name] for name in task.texts} for one in examples]
     return [{**text, **one} for text, one in zip(texts, found, strict=True)]
 

@@ -42,6 +42,10 @@ class Embedder(nn.Module, Part):
         """(batch, time, size)."""
         raise TypeError(f"{type(self).__name__} does not embed")
 
+    def weights(self, text: Text) -> dict[str, Tensor]:
+        """How much each of the sets that it mixes counts for each token: (batch, time) by name; {} if it mixes none."""
+        return {}
+
     def vectors(self) -> "Sequence[Embedder]":
         """The embedders that this one is made of, itself if of none."""
         return [self]

@@ -41,6 +41,10 @@ class Concat(Embedder):
         dropped: Tensor = self.locked(self.dropout(side_by_side))
         return dropped
 
+    def weights(self, text: Text) -> dict[str, Tensor]:
+        """Those of the embedders in a row that mix sets."""
+        return {name: weight for one in self._of for name, weight in one.weights(text).items()}
+
     def vectors(self) -> Sequence[Embedder]:
         """The embedders in a row."""
         return [inner for one in self._of for inner in one.vectors()]

@@ -25,7 +25,9 @@ class Word(Embedder):
         """`size` of a learnt table, or `vectors` to begin with; a table from vectors is frozen unless `trainable`.
 
         `loosest`: how far a word may be from the one in the store: as it is, in lower case, with digits as 0.
-        `unknown`: what a word without a vector begins with. `dropout`: share of words read as unknown in training.
+        `unknown`: what a word without a vector begins with; `center`: whether the mean of the vectors found is taken
+        off them; `coverage`: the share of words that must have one. `dropout`: share of words read as unknown in
+        training.
         """
 
         type: Literal["word"] = "word"
@@ -34,6 +36,8 @@ class Word(Embedder):
         trainable: bool | None = None
         loosest: Literal["exact", "lower", "digits"] = "digits"
         unknown: Literal["zero", "normal", "uniform", "rare"] = "zero"
+        center: bool = False
+        coverage: Share = 0.0
         vocabulary: Name = "words"
         minimum: Count = 1
         lower: bool = False
@@ -85,7 +89,14 @@ class Word(Embedder):
 def _looked_up(words: Vocabulary, vectors: Vectors, config: Any) -> np.ndarray:
     match = vectors.match(words.symbols[len(SPECIALS) :], loosest=config.loosest)
     notice(f"vectors {config.vectors}: {match.coverage}")
+    share = match.found.mean() if len(match.found) else 1.0
+    if share <= 0 or share < config.coverage:
+        what = f"vectors {config.vectors}: {match.coverage}"
+        remedy = "take other vectors (of this language, cut into words alike), or lower coverage"
+        raise ConfigError(f"a word embedder: {what}; at least {config.coverage:.1%} should; {remedy}")
     found = match.filled(config.unknown, seed=0)
+    if config.center:
+        found[match.found] -= found[match.found].mean(0)
     # The unknown word stands for all that have no vector.
     special = np.zeros((len(SPECIALS), vectors.size), np.float32)
     if config.unknown == "rare":

@@ -1,7 +1,7 @@
 """Predictions and figures of a network on some columns."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -51,24 +51,24 @@ def predict(
     network: Network, batcher: Batcher, *, device: torch.device | None = None, rows: int = ROWS, what: str = ""
 ) -> list[Any]:
     """One prediction for each row of the batcher's split, in its order."""
-    return collect(network, batcher, batcher.task.name, "decode", device=device, rows=rows, what=what)
-
-
-def collect(
-    network: Network,
-    batcher: Batcher,
-    task: str,
-    method: str,
-    *,
-    device: torch.device | None = None,
-    rows: int = ROWS,
-    what: str = "",
-) -> list[Any]:
-    """What a method of the task's head, such as `decode`, says of each row, in the split's order."""
-    asked: Callable[[Output, Batch], list[Any]] = getattr(network.head(task), method)
     found: list[Any] = [None] * len(batcher.columns)
+    head = network.head(batcher.task.name)
     for places, batch, output in outputs(network, batcher, device=device, rows=rows, what=what):
-        _put(found, places, asked(output, batch))
+        _put(found, places, head.decode(output, batch))
+    return found
+
+
+def explain(network: Network, batcher: Batcher) -> list[dict[str, Any]]:
+    """What lies behind the prediction of each row of the batcher's split, in its order.
+
+    That is what the head says of it and, where sets of vectors are mixed, `weights`: by text and set, of each token.
+    """
+    found: list[Any] = [None] * len(batcher.columns)
+    head = network.head(batcher.task.name)
+    for places, batch, output in outputs(network, batcher):
+        weights = [{"weights": one} if one else {} for one in network.weights(batch)]
+        told = zip(head.explain(output, batch), weights, strict=True)
+        _put(found, places, [{**one, **weighed} for one, weighed in told])
     return found
 
 

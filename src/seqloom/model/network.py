@@ -58,6 +58,20 @@ class Network(nn.Module):
         encoded: Encoded = self.encoders[encoder](self.embedders[embedder](text), text.lengths, state)
         return encoded
 
+    def weights(self, batch: Batch) -> list[dict[str, dict[str, list[float]]]]:
+        """For each row, by text column and set of vectors, what the set weighs for each token; {} if none is mixed."""
+        name = self.routes[batch.task][0]
+        embedder = self.embedders[name] if name else None
+        found: list[dict[str, dict[str, list[float]]]] = [{} for _ in range(len(batch))]
+        if not isinstance(embedder, Embedder):
+            return found
+        for column in self.head(batch.task).encodes:
+            text = batch.text(column)
+            weights = embedder.weights(text)
+            for row, length in enumerate(text.lengths.tolist() if weights else ()):
+                found[row][column] = {name: one[row, :length].tolist() for name, one in weights.items()}
+        return found
+
     def forward(self, batch: Batch, state: object = None) -> Output:
         """Loss, count and scores of a batch; `state` is what a stream's last window carried over."""
         head = self.head(batch.task)

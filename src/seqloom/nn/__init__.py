@@ -6,6 +6,7 @@ from seqloom.nn.coattention import Coattention
 from seqloom.nn.crf import LinearChainCRF, allowed_transitions
 from seqloom.nn.dropout import EmbeddingDropout, LockedDropout, WordDropout
 from seqloom.nn.maxout import Maxout, MaxoutNetwork
+from seqloom.nn.meta import DynamicMetaEmbedding
 from seqloom.nn.perceptron import MLP
 from seqloom.nn.pointing import DynamicPointer, HighwayMaxout, Pointing, best_spans
 from seqloom.nn.pooling import AttentivePooling, Poolings, pool
@@ -18,6 +19,7 @@ __all__ = [
     "AttentivePooling",
     "CharacterCNN",
     "Coattention",
+    "DynamicMetaEmbedding",
     "DynamicPointer",
     "EmbeddingDropout",
     "Highway",
