@@ -112,7 +112,9 @@ class Model:
                 raise ModelError(
                     f"task {mine.name} reads {', '.join(mine.texts)}; {', '.join(lacking)} is missing"
                 )
-            return {name: self._tokens(mine, one[name]) for name in mine.texts}
+            raw = {name: text for name in mine.texts if isinstance(text := one[name], str)}
+            cut = {name: list(one[name]) for name in mine.texts if name not in raw}
+            return mine.reader.example(raw) | cut
         if len(mine.texts) > 1:
             raise ModelError(f"task {mine.name} reads several texts; give a dict with {', '.join(mine.texts)}")
         return {mine.texts[0]: list(one)}

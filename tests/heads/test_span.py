@@ -5,6 +5,7 @@ import torch
 
 import seqloom
 from seqloom.data.batch import Batch, Encoded, Output
+from seqloom.deploy.predict import predicted
 from seqloom.heads.span import Span
 
 NAMES = ["Ada", "Bob", "Cleo", "Dan", "Eve", "Flo"]
@@ -71,6 +72,35 @@ def test_a_model_answers_from_a_file_and_from_raw_lines(model, file, tmp_path):
     assert blank == ""
     row = json.loads(next(model.predict_file("qa", raw, as_json=True)))["prediction"]
     assert (row["start"], row["end"], row["tokens"], row["text"]) == (14, 27, [3, 6], "the old house")
+
+
+def test_raw_texts_by_name_are_answered_with_their_place(model):
+    document = "Ada  lives in the old house, Dan in the red house."
+    (answer,) = model.predict("qa", [{"question": "Where lives Ada?", "document": document}])
+    assert (answer["start"], answer["end"], answer["text"]) == (14, 27, "the old house")
+
+
+def test_windows_of_a_question_are_written_as_one_answer_that_which_is_scored(file, tmp_path):
+    asked = config(file)
+    asked["tasks"]["qa"]["reader"] |= {"window": 6, "stride": 3}
+    asked["training"]["steps"] = 2
+    model = seqloom.train(asked, out=tmp_path / "run")
+    examples = list(model.task("qa").reader.read(str(file)))
+    answers = predicted(model._assembly, model.task("qa"), examples)
+    written = [json.loads(one) for one in model.predict_file("qa", file, as_data=True, as_json=True)]
+    names = list(dict.fromkeys(one["id"] for one in examples))
+    assert [one["prediction"]["id"] for one in written] == names
+    assert len(names) < len(examples)
+    for name, one in zip(names, written, strict=True):
+        best = max((answer for answer in answers if answer["id"] == name), key=lambda answer: answer["score"])
+        assert one["prediction"] == best
+    right = {
+        question["id"]: question["answers"][0]["text"]
+        for number in range(8)
+        for question in paragraph(number)["qas"]
+    }
+    exact = sum(one["prediction"]["text"] == right[one["prediction"]["id"]] for one in written)
+    assert 100 * exact / len(names) == pytest.approx(model.evaluate("qa")["figures"]["exact"])
 
 
 def test_a_model_answers_by_tokens_where_it_is_given_no_more(model):

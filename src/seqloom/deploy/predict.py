@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Iterator, Sequence
-from itertools import islice
+from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
 
@@ -52,12 +52,29 @@ def written(
     """
     examples: Iterator[Example | None]
     examples = task.reader.read(str(source)) if as_data and source else _parsed(task, source)
-    while chunk := list(islice(examples, CHUNK)):
-        full = [one for one in chunk if one is not None]
+    rows = _rows(task, examples)
+    while chunk := list(islice(rows, CHUNK)):
+        full = [one for row in chunk for one in row if one is not None]
         found = iter(predicted(model, task, full, explain=explain))
-        for example in chunk:
-            one = None if example is None else next(found)
-            yield json.dumps(one, ensure_ascii=False) + "\n" if explain else _line(task, example, one, as_json)
+        for row in chunk:
+            told = [None if one is None else next(found) for one in row]
+            if explain:
+                yield from (json.dumps(one, ensure_ascii=False) + "\n" for one in told)
+            else:
+                chosen = task.head.chosen(told) if len(told) > 1 else 0
+                yield _line(task, row[chosen], told[chosen], as_json)
+
+
+def _rows(task: Task, examples: Iterator[Example | None]) -> Iterator[list[Example | None]]:
+    """The examples, windows of one row of data together."""
+
+    def key(numbered: tuple[int, Example | None]) -> object:
+        number, example = numbered
+        row = task.head.row(example) if example else None
+        return number if row is None else row
+
+    for _, group in groupby(enumerate(examples), key):
+        yield [example for _, example in group]
 
 
 def _parsed(task: Task, source: Path | None) -> Iterator[Example | None]:

@@ -100,6 +100,16 @@ class Head(nn.Module, Part, ABC):
         return "rates in percent"
 
     @classmethod
+    def row(cls, example: Mapping[str, Any]) -> str | None:
+        """What examples that are windows of one row of data have in common; None where each is a row."""
+        return None
+
+    @classmethod
+    def chosen(cls, predicted: Sequence[Any]) -> int:
+        """Which of the predictions for the windows of a row counts."""
+        return 0
+
+    @classmethod
     def written(cls, example: Mapping[str, Any], predicted: Any) -> str:
         """A prediction as text, as `seqloom predict` writes it."""
         return f"{predicted}\n"

@@ -148,6 +148,16 @@ class Span(Head):
         }
 
     @classmethod
+    def row(cls, example: Mapping[str, Any]) -> str | None:
+        """The question's id, where it has one."""
+        return example.get("id")
+
+    @classmethod
+    def chosen(cls, predicted: Sequence[Any]) -> int:
+        """The best answer, as `score` has it."""
+        return max(range(len(predicted)), key=lambda place: _rank(predicted[place]))
+
+    @classmethod
     def written(cls, example: Mapping[str, Any], predicted: Any) -> str:
         """The answer and its probability, with the question's id in front where it has one, tabs between."""
         text = predicted["text"]

@@ -1,7 +1,7 @@
 """Readers: step 1 of the way of the data, from a file to examples. One file, one kind."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
@@ -76,6 +76,10 @@ class Reader(Part, ABC):
     @abstractmethod
     def parse(self, text: str) -> Example:
         """One line of raw text as an example without gold columns, for prediction."""
+
+    def example(self, texts: Mapping[str, str]) -> Example:
+        """Raw texts, by column, as an example for prediction."""
+        return {name: self.tokens(text) for name, text in texts.items()}
 
     def tokens(self, text: str) -> list[str]:
         """One raw text as tokens, whether the head reads one text or several."""

@@ -2,7 +2,7 @@
 
 import json
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -142,12 +142,16 @@ class SQuAD(Reader):
         if len(cells) != len(self.texts):
             what = f"{len(cells)} texts in a line, {len(self.texts)} are needed ({', '.join(self.texts)})"
             raise DataError(f"{what}, tabs between")
+        return self.example(dict(zip(self.texts, cells, strict=True)))
+
+    def example(self, texts: Mapping[str, str]) -> Example:
+        """Raw texts, by column, as an example for prediction; of the context it keeps the characters."""
         values: dict[str, Any] = {}
-        for name, cell in zip(self.texts, cells, strict=True):
-            tokens = tokenize(cell, self.config.tokenizer)
+        for name, text in texts.items():
+            tokens = tokenize(text, self.config.tokenizer)
             values[self.config.columns[name]] = tokens
             if self.config.columns[name] == "context":
-                values |= {"characters": cell, "offsets": places(cell, tokens)}
+                values |= {"characters": text, "offsets": places(text, tokens)}
         return self._named(values)
 
     def _named(self, values: dict[str, Any]) -> Example:
