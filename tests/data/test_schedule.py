@@ -60,6 +60,18 @@ def test_a_curriculum_begins_with_the_shortest_rows():
     assert sorted(second) == first.tolist() != second.tolist()
 
 
+@pytest.mark.parametrize("budget", [7, Tokens(tokens=280)])
+def test_rows_may_be_mixed_whatever_their_lengths(budget):
+    lengths = np.random.default_rng(0).integers(1, 40, (60, 1))
+    groups = Groups(lengths, budget, seed=1, mixed=True)
+    first, second = epoch(groups, 0), epoch(groups, 1)
+    for batches in (first, second):
+        assert sorted(np.concatenate(batches).tolist()) == list(range(60))
+        assert np.mean([np.ptp(lengths[rows]) for rows in batches]) > 20
+        assert max(map(len, batches)) == 7
+    assert {frozenset(rows.tolist()) for rows in first}.isdisjoint(frozenset(rows.tolist()) for rows in second)
+
+
 def test_rows_are_grouped_by_the_second_length_within_the_first():
     lengths = np.random.default_rng(0).integers(5, 25, (5000, 2))
     assert share_of(epoch(Groups(lengths, 32, seed=1), 0), lengths) < 0.07

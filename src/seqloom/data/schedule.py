@@ -32,11 +32,23 @@ class Groups:
         budget: rows a batch, or a number of tokens that a batch may hold, padding included.
         seed: what the order depends on, with the epoch.
         rising: whether the first epoch goes from the shortest rows to the longest (Bengio et al. 2009).
+        mixed: whether rows go together whatever their lengths, as many as the budget has for the longest.
     """
 
-    def __init__(self, lengths: np.ndarray, budget: int | Tokens, seed: int, *, rising: bool = False) -> None:
-        self.lengths, self.seed, self.rising = lengths, seed, rising
+    def __init__(
+        self,
+        lengths: np.ndarray,
+        budget: int | Tokens,
+        seed: int,
+        *,
+        rising: bool = False,
+        mixed: bool = False,
+    ) -> None:
+        self.lengths, self.seed, self.rising, self.mixed = lengths, seed, rising, mixed
         longest = lengths.max(1, initial=0)[_ordered(lengths)]
+        if mixed:
+            # Rows that are all alike are cut by their number alone.
+            longest = np.full_like(longest, longest.max(initial=1))
         self.cuts = _fill(longest, budget.tokens) if isinstance(budget, Tokens) else _even(longest, budget)
         self._epoch: tuple[int, list[np.ndarray]] | None = None
 
@@ -54,7 +66,7 @@ class Groups:
     def _shuffled(self, epoch: int) -> list[np.ndarray]:
         random = np.random.Generator(np.random.PCG64(seeded(self.seed, "epoch", epoch)))
         mixed = random.permutation(len(self.lengths))
-        ordered = mixed[_ordered(self.lengths[mixed])]
+        ordered = mixed if self.mixed else mixed[_ordered(self.lengths[mixed])]
         batches = [ordered[start:end] for start, end in pairwise(self.cuts)]
         if self.rising and not epoch:
             return batches

@@ -208,7 +208,8 @@ def _courses(table: Experiment, model: Assembly, training: Mapping[str, Columns]
         if dev is not None:
             tell_unseen(task, dev, model.vocabularies, "dev")
         how = table.training
-        groups = Groups(train.lengths(), how.batch, table.seed, rising=how.curriculum)
+        order = {"rising": how.curriculum, "mixed": how.order == "random"}
+        groups = Groups(train.lengths(), how.batch, table.seed, **order)
         watched = Batcher(task, dev, model.vocabularies, gold=task.head.measures) if dev is not None else None
         courses[name] = Course(train, groups, watched, table.training.batch)
     return courses

@@ -23,13 +23,15 @@ class TrainingTable(Table):
     `steps`, or `epochs` of the watched task; `batch` in sentences or {tokens: 2000}; `evaluate_every`, `save_every`
     in steps; `watch`: a task's figure such as ner.f1, by default the mean over tasks of each one's first figure;
     `patience`: evaluations without a better figure before training stops. `curriculum`: whether each task's first
-    epoch goes from its shortest rows to its longest.
+    epoch goes from its shortest rows to its longest. `order`: a batch has rows of nearly equal
+    `lengths`, or `random` ones.
     """
 
     steps: Count | None = None
     epochs: Positive | None = None
     batch: Budget = 32
     curriculum: bool = False
+    order: Literal["lengths", "random"] = "lengths"
     optimizer: Annotated[Table, Choice("optimizers")] = Adam.Config()
     schedule: Annotated[Table, Choice("schedules")] = Constant.Config()
     per_task: dict[str, TaskTraining] = {}
@@ -50,6 +52,8 @@ class TrainingTable(Table):
 
     @model_validator(mode="after")
     def _length(self) -> "TrainingTable":
+        if self.curriculum and self.order == "random":
+            raise ValueError("curriculum goes by lengths; leave it out, or order: random")
         if (self.steps is None) == (self.epochs is None):
             raise ValueError("needs steps, or epochs of the watched task (one of the two)")
         return self
