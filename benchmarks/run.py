@@ -15,7 +15,7 @@ from seqloom.files import write_text
 
 ROOT = Path(__file__).parent
 PYTHON = ROOT.parent / ".venv-rivals" / "bin" / "python"
-APART = ("run", "measure", "gpu")
+APART = ("run", "measure", "ours", "gpu")
 BEGIN, END = "<!-- results -->", "<!-- end of results -->"
 HEAD = (
     "| benchmark | what | numbers | ours | rival | | ratio | versions, date |",

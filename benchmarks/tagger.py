@@ -18,18 +18,10 @@ from flair.models import SequenceTagger
 from flair.training_utils import identify_dynamic_embeddings, store_embeddings
 
 from measure import interleaved, row, save
-from seqloom.api import Model, source_of
-from seqloom.data.schedule import Groups, nested, share_of
-from seqloom.experiment import check
+from ours import Ours
+from seqloom.data.schedule import Groups, share_of
 from seqloom.metrics import spans
-from seqloom.model.build import build
-from seqloom.model.folder import Assembly
-from seqloom.model.plan import lay_out
-from seqloom.model.task import Batcher, bind, fit
 from seqloom.readers import Example
-from seqloom.training.distributed import Ranks
-from seqloom.training.report import Report
-from seqloom.training.trainer import Course, Trainer
 
 BATCH, STEPS, TESTED, ROUNDS = 32, 40, 2000, 5
 RATE, CLIP, DROPOUT = 0.1, 5.0, 0.5
@@ -56,41 +48,15 @@ CONFIG = {
 SHAPES = "WikiANN en, words 300 + characters 50 (here a CNN, there a BiLSTM), BiLSTM 256, CRF, batch "
 
 
-class Ours:
-    """Our tagger with its trainer, over the whole training file's vocabularies and `STEPS` batches of its rows."""
+class Tagger(Ours):
+    """Our tagger with its trainer."""
 
     def __init__(self, folder: Path, precision: str = "float32") -> None:
-        table = check(source_of(CONFIG, {"training__precision": precision}))
-        plan = lay_out(table)
-        tasks = bind(table, plan)
-        self.task = tasks["ner"]
-        self.columns = self.task.columns(FILE % "train")
-        vocabularies = fit(tasks, {"ner": self.columns})
-        network = build(plan, tasks, vocabularies, stores={})
-        assembly = Assembly(table.model_dump(), plan, tasks, vocabularies, network, {})
-        self.rows = nested(len(self.columns), BATCH * STEPS, 0)
-        train = Batcher(self.task, self.columns.select(self.rows), vocabularies)
-        self.trainer = Trainer(
-            assembly,
-            {"ner": Course(train, Groups(train.lengths(), BATCH, 0), None, BATCH)},
-            table.training,
-            seed=0,
-            ranks=Ranks(),
-            report=Report(folder),
-            run=folder,
-            data={},
-        )
-        self.model = Model(assembly)
+        super().__init__(CONFIG, folder, {"training__precision": precision})
 
     def examples(self, split: str, count: int | None = None) -> list[Example]:
         """The first examples of a split."""
         return list(self.task.reader.read(FILE % split))[:count]
-
-    def train(self) -> None:
-        """Every batch once; `fit` would also save the model, which flair's loop here does not."""
-        self.trainer.network.train()
-        for _ in range(STEPS):
-            self.trainer._step()
 
 
 class Flair:
@@ -147,7 +113,7 @@ def labelled(example: Example) -> Sentence:
     return sentence
 
 
-def training(ours: Ours, half: Ours, rival: Flair) -> Iterator[dict[str, Any]]:
+def training(ours: Tagger, half: Tagger, rival: Flair) -> Iterator[dict[str, Any]]:
     """The rows on training."""
     sides = {"float32": ours.train, "flair": rival.train, "bfloat16": half.train}
     taken = interleaved(sides, ROUNDS)
@@ -156,7 +122,7 @@ def training(ours: Ours, half: Ours, rival: Flair) -> Iterator[dict[str, Any]]:
         yield compared("tagger_train", tokens, taken, dtype, "tokens/s", f"{STEPS} steps, SGD")
 
 
-def predicting(ours: Ours, rival: Flair) -> Iterator[dict[str, Any]]:
+def predicting(ours: Tagger, rival: Flair) -> Iterator[dict[str, Any]]:
     """The rows on prediction: from token lists to tags here, there from sentences that are made already."""
     texts = [one["text"] for one in ours.examples("test", TESTED)]
     sentences = [Sentence(text) for text in texts]
@@ -197,7 +163,7 @@ def compared(
     )
 
 
-def padding(ours: Ours) -> dict[str, Any]:
+def padding(ours: Tagger) -> dict[str, Any]:
     """The share of padding in the batches of an epoch of the whole file, beside batches of random rows."""
     lengths = ours.columns.lengths(["text"])
     groups = Groups(lengths, BATCH, 0)
@@ -207,7 +173,7 @@ def padding(ours: Ours) -> dict[str, Any]:
     return informing("padding", shares[0], shares[1], "random batches", f"WikiANN en train, batch {BATCH}")
 
 
-def overhead(ours: Ours) -> dict[str, Any]:
+def overhead(ours: Tagger) -> dict[str, Any]:
     """The share of a step outside forward, backward, clipping and optimiser, beside the goal of 5 %."""
     spent = 0.0
 
@@ -246,9 +212,9 @@ def main() -> None:
     """Build both taggers, time them, and write how they did."""
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
-        ours = Ours(Path(folder) / "float32")
+        ours = Tagger(Path(folder) / "float32")
         rival = Flair(ours.examples("train"), ours.rows)
-        half = Ours(Path(folder) / "bfloat16", "bfloat16")
+        half = Tagger(Path(folder) / "bfloat16", "bfloat16")
         save("tagger_train", [*training(ours, half, rival), padding(ours), overhead(ours)])
         save("tagger_predict", predicting(ours, rival))
 

@@ -15,18 +15,11 @@ from joeynmt.search import search
 from joeynmt.training import TrainManager
 
 from measure import interleaved, row, save
-from seqloom.api import Model, source_of
-from seqloom.data.schedule import Groups, in_order, nested
+from ours import Ours
+from seqloom.data.schedule import in_order, nested
 from seqloom.data.vocabulary import END
-from seqloom.experiment import check
 from seqloom.files import write_text
-from seqloom.model.build import build
-from seqloom.model.folder import Assembly
-from seqloom.model.plan import lay_out
-from seqloom.model.task import Batcher, bind, fit
-from seqloom.training.distributed import Ranks
-from seqloom.training.report import Report
-from seqloom.training.trainer import Course, Trainer
+from seqloom.model.task import Batcher
 
 BATCH, STEPS, ROUNDS = 64, 4, 5
 TESTED, WRITTEN, BEAM = 320, 13, 5
@@ -62,44 +55,20 @@ SHAPES = (
 )
 
 
-class Ours:
-    """Our translator with its trainer, over the whole training file's vocabularies and `STEPS` of its batches.
+def evenly(all_rows: Batcher, batch: int, steps: int) -> np.ndarray:
+    """Those of an epoch's batches at even distances of length, so that they stand for all of them."""
+    batches = in_order(all_rows.lengths(), batch)
+    chosen = (np.arange(steps) + 0.5) * len(batches) / steps
+    return np.sort(np.concatenate([batches[place] for place in chosen.astype(int)]))
 
-    The batches are taken from an epoch's at even distances of length, so that they stand for all of them.
-    """
+
+class Translator(Ours):
+    """Our translator with its trainer."""
 
     def __init__(self, folder: Path, fed: bool = True, precision: str = "float32") -> None:
         changes = {"training__precision": precision, "tasks__mt__head__input_feeding": fed}
-        table = check(source_of(CONFIG, changes))
-        plan = lay_out(table)
-        tasks = bind(table, plan)
-        self.task = tasks["mt"]
-        columns = self.task.columns(READER["train"])
-        self.vocabularies = fit(tasks, {"mt": columns})
-        network = build(plan, tasks, self.vocabularies, stores={})
-        assembly = Assembly(table.model_dump(), plan, tasks, self.vocabularies, network, {})
-        batches = in_order(Batcher(self.task, columns, self.vocabularies).lengths(), BATCH)
-        chosen = (np.arange(STEPS) + 0.5) * len(batches) / STEPS
-        rows = np.sort(np.concatenate([batches[place] for place in chosen.astype(int)]))
-        train = Batcher(self.task, columns.select(rows), self.vocabularies)
-        self.tokens = words(train.columns.lengths(["target"]))
-        self.trainer = Trainer(
-            assembly,
-            {"mt": Course(train, Groups(train.lengths(), BATCH, 0), None, BATCH)},
-            table.training,
-            seed=0,
-            ranks=Ranks(),
-            report=Report(folder),
-            run=folder,
-            data={},
-        )
-        self.model = Model(assembly)
-
-    def train(self) -> None:
-        """Every batch once; `fit` would also save the model, which joeynmt's loop here does not."""
-        self.trainer.network.train()
-        for _ in range(STEPS):
-            self.trainer._step()
+        super().__init__(CONFIG, folder, changes, evenly)
+        self.tokens = words(self.train_rows.columns.lengths(["target"]))
 
     def bar_end(self) -> None:
         """Let no translation end by itself."""
@@ -118,7 +87,7 @@ class Joeynmt:
     Its training batches are as it makes them, of sentences of any length: here of a sample of as many rows as ours.
     """
 
-    def __init__(self, folder: Path, ours: Ours, fed: bool = True) -> None:
+    def __init__(self, folder: Path, ours: Translator, fed: bool = True) -> None:
         folder.mkdir()
         train = list(ours.task.reader.read(READER["train"]))
         rows = [train[place] for place in nested(len(train), BATCH * STEPS, 0)]
@@ -192,7 +161,7 @@ def rival_config(folder: Path, fed: bool) -> dict[str, Any]:
     }
 
 
-def sources(ours: Ours) -> list[list[str]]:
+def sources(ours: Translator) -> list[list[str]]:
     """The first sources of test."""
     return [one["source"] for one in ours.task.reader.read(READER["test"])][:TESTED]
 
@@ -205,7 +174,9 @@ def words(lengths: np.ndarray) -> int:
 def training(folder: Path) -> Iterator[dict[str, Any]]:
     """The rows on training, each against joeynmt with input feeding as ours has it."""
     ours = {
-        (fed, dtype): Ours(folder / f"{fed}-{dtype}", fed, dtype) for fed in (True, False) for dtype in DTYPES
+        (fed, dtype): Translator(folder / f"{fed}-{dtype}", fed, dtype)
+        for fed in (True, False)
+        for dtype in DTYPES
     }
     rivals = {fed: Joeynmt(folder / f"joeynmt-{fed}", ours[fed, "float32"], fed) for fed in (True, False)}
     sides = {str(key): side for key, side in [*ours.items(), *rivals.items()]}
@@ -220,7 +191,7 @@ def training(folder: Path) -> Iterator[dict[str, Any]]:
 
 def decoding(folder: Path) -> Iterator[dict[str, Any]]:
     """The rows on beam search by untrained models: from token lists to words here, there from lines."""
-    ours = Ours(folder / "decoding")
+    ours = Translator(folder / "decoding")
     ours.bar_end()
     rival = Joeynmt(folder / "joeynmt-decoding", ours)
     texts = sources(ours)
