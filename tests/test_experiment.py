@@ -1,6 +1,7 @@
 import json
 import logging
 import statistics
+import sys
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 import torch
 
 from seqloom.api import Model, source_of
+from seqloom.data.schedule import Groups
 from seqloom.errors import ConfigError, DataError, TrainingError
 from seqloom.experiment import check, open_config, points, run, run_many
 from seqloom.training.report import Writer
@@ -260,3 +262,29 @@ def test_a_source_of_values_is_named_config(corpus: Path) -> None:
         ConfigError, match=r'config:\d+  training.stepps  no key "stepps"; did you mean "steps"'
     ):
         check(source_of(tiny.one(corpus, stepps=3), {}))
+
+
+@pytest.mark.parametrize(
+    ("head", "training", "mixed"),
+    [
+        ({}, {}, False),
+        ({}, {"order": "random"}, True),
+        ({"bcn": {"hidden": 3}}, {}, True),
+        ({"bcn": {"hidden": 3, "batch_norm": False}}, {}, False),
+        ({"bcn": {"hidden": 3}}, {"order": "lengths"}, False),
+        ({"bcn": {"hidden": 3}}, {"curriculum": True}, False),
+    ],
+)
+def test_rows_that_depend_on_each_other_are_batched_at_random(tmp_path, monkeypatch, head, training, mixed):
+    config = tiny.one(tiny.write_corpus(tmp_path), steps=1, **training)
+    config["tasks"] = {"kind": tiny.task(tmp_path, "kind", ("train", "dev"))}
+    config["tasks"]["kind"]["head"] |= head
+    made = []
+
+    def groups(*words: Any, **how: Any) -> Groups:
+        made.append(how)
+        return Groups(*words, **how)
+
+    monkeypatch.setattr(sys.modules["seqloom.experiment.run"], "Groups", groups)
+    tiny.trained(config, tmp_path / "run")
+    assert made[0]["mixed"] is mixed

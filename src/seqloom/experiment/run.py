@@ -146,6 +146,7 @@ def _prepare(table: Experiment, out: Path, resumed: bool, writers: Sequence[Writ
         same_data(counters["data"], data)
     else:
         model = _new(table, settings, plan, tasks, training)
+    training = _cut(model.tasks, training)
     report = Report(out, writers, at=counters.get("events")) if mine.leads else Report(None)
     trainer = Trainer(
         model,
@@ -180,6 +181,14 @@ def _read(task: Task, split: str) -> Columns:
     return columns
 
 
+def _cut(tasks: Mapping[str, Task], training: Mapping[str, Columns]) -> dict[str, Columns]:
+    """The training columns, read anew where a reader has learnt to cut words."""
+    return {
+        name: _read(tasks[name], "train") if tasks[name].reader.learned else one
+        for name, one in training.items()
+    }
+
+
 def _sizes(task: Task, columns: Columns) -> dict[str, int]:
     return {"sentences": len(columns), "tokens": int(columns.lengths([*task.texts, *task.targets]).sum())}
 
@@ -193,7 +202,9 @@ def _new(
 ) -> Assembly:
     stores = {name: Vectors.open(one.path) for name, one in table.vectors.items()}
     parts = carried(plan)
-    vocabularies = widened(fit(tasks, training, parts.vocabularies), plan, tasks, stores)
+    learned = {key: one for name, task in tasks.items() for key, one in task.learn(training[name]).items()}
+    fitted = fit(tasks, _cut(tasks, training), parts.vocabularies)
+    vocabularies = widened({**fitted, **learned}, plan, tasks, stores)
     for name, store in stores.items():
         settings["vectors"][name]["size"] = store.size
     network = build(plan, tasks, vocabularies, stores=stores, weights=parts.weights, seed=table.seed)
@@ -208,8 +219,10 @@ def _courses(table: Experiment, model: Assembly, training: Mapping[str, Columns]
         if dev is not None:
             tell_unseen(task, dev, model.vocabularies, "dev")
         how = table.training
-        order = {"rising": how.curriculum, "mixed": how.order == "random"}
-        groups = Groups(train.lengths(), how.batch, table.seed, **order)
+        # Batches of one length each would give normalisation over a batch means that hold for none of the others.
+        coupled = model.network.head(name).couples_rows and not how.curriculum
+        mixed = how.order == "random" or (how.order is None and coupled)
+        groups = Groups(train.lengths(), how.batch, table.seed, rising=how.curriculum, mixed=mixed)
         watched = Batcher(task, dev, model.vocabularies, gold=task.head.measures) if dev is not None else None
         courses[name] = Course(train, groups, watched, table.training.batch)
     return courses

@@ -23,15 +23,15 @@ class TrainingTable(Table):
     `steps`, or `epochs` of the watched task; `batch` in sentences or {tokens: 2000}; `evaluate_every`, `save_every`
     in steps; `watch`: a task's figure such as ner.f1, by default the mean over tasks of each one's first figure;
     `patience`: evaluations without a better figure before training stops. `curriculum`: whether each task's first
-    epoch goes from its shortest rows to its longest. `order`: a batch has rows of nearly equal
-    `lengths`, or `random` ones.
+    epoch goes from its shortest rows to its longest. `order`: a batch has rows of nearly equal `lengths`, or `random`
+    ones, as is the rule for heads in which the rows of a batch depend on each other (`bcn` with `batch_norm`).
     """
 
     steps: Count | None = None
     epochs: Positive | None = None
     batch: Budget = 32
     curriculum: bool = False
-    order: Literal["lengths", "random"] = "lengths"
+    order: Literal["lengths", "random"] | None = None
     optimizer: Annotated[Table, Choice("optimizers")] = Adam.Config()
     schedule: Annotated[Table, Choice("schedules")] = Constant.Config()
     per_task: dict[str, TaskTraining] = {}
