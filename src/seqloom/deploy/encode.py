@@ -67,7 +67,8 @@ def encode(
     name = model.tasks[task].texts[0]
     field = model.tasks[task].fields[name]
     assert isinstance(field, TextField)
-    columns = build(({name: list(text)} for text in texts), {name: field}, path="input")
+    cut = model.tasks[task].reader.cut
+    columns = build((cut({name: list(text)}) for text in texts), {name: field}, path="input")
     if not len(columns):
         return [] if tokens else np.zeros((0, _size(model, task)), np.float32)
     tables = field.tables(columns[name], model.tasks[task].vocabularies(model.vocabularies))

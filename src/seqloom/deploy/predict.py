@@ -22,6 +22,7 @@ def predicted(model: Assembly, task: Task, examples: Sequence[Example], *, expla
     """One prediction for each example, in the reader's own terms; or, with `explain`, a dict of what lies behind it."""
     if not examples:
         return []
+    examples = [task.reader.cut(one) for one in examples]
     vocabularies: Vocabularies = model.vocabularies
     batcher = Batcher(task, task.from_examples(examples), vocabularies, gold=False)
     if not explain:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from seqloom.config import Count, Natural, Share, Table
 from seqloom.data.batch import Batch, Encoded, Output
 from seqloom.data.fields import Field, TargetField, TextField
+from seqloom.data.subwords import join_pieces
 from seqloom.data.vocabulary import END, START, UNKNOWN, Vocabularies
 from seqloom.errors import ConfigError
 from seqloom.heads import Head
@@ -185,11 +186,11 @@ class Translate(Head):
     def _words(self, one: Hypothesis, source: Sequence[str]) -> list[str]:
         written = [self.target[word] for word in one.words]
         if not self.config.replace_unknown:
-            return written
+            return join_pieces(written)
         looked = one.attention.argmax(-1).tolist() if written else []
-        return [
-            source[place] if word == UNKNOWN else word for word, place in zip(written, looked, strict=False)
-        ]
+        return join_pieces(
+            [source[place] if word == UNKNOWN else word for word, place in zip(written, looked, strict=False)]
+        )
 
     def explain(self, output: Output, batch: Batch) -> list[dict[str, Any]]:
         """All that beam search found, with scores, and how much each word looked at each of the source's."""
@@ -206,7 +207,7 @@ class Translate(Head):
     @classmethod
     def gold(cls, stored: Mapping[str, list[Any]]) -> list[str]:
         """The target's words."""
-        return list(stored["target"])
+        return join_pieces(stored["target"])
 
     def score(self, predicted: Sequence[Any], gold: Sequence[Any]) -> dict[str, float]:
         """Corpus BLEU of words as they are."""

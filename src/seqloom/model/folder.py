@@ -96,6 +96,8 @@ def load(path: str | Path, device: torch.device | None = None) -> Assembly:
     vocabularies = load_vocabularies(folder)
     stores = {name: Origin(one.size or 0) for name, one in table.vectors.items()}
     try:
+        for task in tasks.values():
+            task.recall(vocabularies)
         network = build(plan, tasks, vocabularies, stores=stores)
     except KeyError as fault:
         raise ModelError(f"the vocabulary {fault} is missing; restore the model folder", folder) from None

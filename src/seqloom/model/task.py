@@ -75,6 +75,18 @@ class Task:
         own = {name.removeprefix(mark): one for name, one in everything.items() if name.startswith(mark)}
         return {**{name: one for name, one in everything.items() if "." not in name}, **own}
 
+    def learn(self, training: Columns) -> dict[str, Vocabulary]:
+        """What its reader learns from the training columns, by the names the model keeps it by."""
+        learned = self.reader.learn({name: training[name].counts() for name in (*self.texts, *self.targets)})
+        self.reader.recall(learned)
+        return {f"{self.name}.{name}": one for name, one in learned.items()}
+
+    def recall(self, everything: Vocabularies) -> None:
+        """Give its reader what it learnt back; a KeyError names what is missing."""
+        mark = f"{self.name}."
+        own = {name.removeprefix(mark): one for name, one in everything.items() if name.startswith(mark)}
+        self.reader.recall(own)
+
     def read(self, split: str) -> Columns | None:
         """The columns of a split, cut to the sample asked for, or None where the task has no such file."""
         path = getattr(self.table.reader, split)
@@ -121,9 +133,11 @@ class Task:
         }
         key["fields"] = {name: repr(field) for name, field in stored.items()}
         key["longest"] = config.longest
+        if self.reader.learned:
+            key["learned"] = self.reader.learned
 
         def make(folder: Any) -> Columns:
-            examples = track(self.reader.read(path), f"reading {where}")
+            examples = map(self.reader.cut, track(self.reader.read(path), f"reading {where}"))
             return store.build(examples, stored, path=where, longest=config.longest, folder=folder)
 
         columns = store.cached(key, stored, make, where)

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from seqloom.config import Count, FilePath, Natural, Part, Table
 from seqloom.data.tokens import tokenize
+from seqloom.data.vocabulary import Vocabularies
 
 Example = dict[str, Any]
 """A plain dict: token lists, strings and numbers by column, and `line`, the file line that it began at."""
@@ -56,6 +57,8 @@ class Reader(Part, ABC):
     """
 
     family: ClassVar[str] = "readers"
+    learned: str = ""
+    """A fingerprint of what it learnt, where it cuts words by that."""
 
     def __init__(self, config: Any, texts: tuple[str, ...], targets: tuple[str, ...] = ()) -> None:
         self.config, self.texts, self.targets = config, texts, targets
@@ -76,6 +79,17 @@ class Reader(Part, ABC):
     @abstractmethod
     def parse(self, text: str) -> Example:
         """One line of raw text as an example without gold columns, for prediction."""
+
+    def learn(self, words: Mapping[str, Mapping[str, int]]) -> Vocabularies:
+        """What it learns from the words of the training rows, counted by column; the model keeps it by these names."""
+        return {}
+
+    def recall(self, learned: Vocabularies) -> None:
+        """Take what was learnt, to cut by it; a KeyError names what is missing."""
+
+    def cut(self, example: Example) -> Example:
+        """An example with its words cut by what was learnt."""
+        return example
 
     def example(self, texts: Mapping[str, str]) -> Example:
         """Raw texts, by column, as an example for prediction."""

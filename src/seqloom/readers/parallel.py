@@ -1,13 +1,17 @@
 """Parallel text: line n of one file is the translation of line n of another, or both stand in one line."""
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from itertools import zip_longest
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from seqloom.data.subwords import Cutter, Subwords, learn_pieces
 from seqloom.data.tokens import Tokenizer, tokenize
+from seqloom.data.vocabulary import Vocabularies
 from seqloom.errors import DataError
 from seqloom.files import lines, locate
 from seqloom.progress import notice
@@ -22,13 +26,14 @@ class Parallel(Reader):
 
         With [en, de], the file train.en.gz (named in `train`) holds the sources and train.de.gz beside it the
         targets. Without, a line holds both, a tab between; what stands behind a further tab is left out.
-        `lower`: whether letters are lower-cased.
+        `lower`: whether letters are lower-cased. `subwords`: into how many learnt pieces words are cut.
         """
 
         type: Literal["parallel"] = "parallel"
         languages: Annotated[list[str], Field(min_length=2, max_length=2)] | None = None
         tokenizer: Tokenizer = "words"
         lower: bool = False
+        subwords: Subwords | None = None
 
         @model_validator(mode="after")
         def _named(self) -> "Parallel.Config":
@@ -39,6 +44,8 @@ class Parallel(Reader):
                         f"{what}; languages: [en, de] goes with a source file such as train.en or train.en.gz"
                     )
             return self
+
+    _cutters: Mapping[str, Cutter] = MappingProxyType({})
 
     @classmethod
     def gives(cls, config: Any) -> frozenset[str]:
@@ -70,6 +77,30 @@ class Parallel(Reader):
     def parse(self, text: str) -> Example:
         """A line of source text."""
         return {"source": self._cut(text)}
+
+    def learn(self, words: Mapping[str, Mapping[str, int]]) -> Vocabularies:
+        """The pieces of both sides' words, or of each side's; a ConfigError where `size` is below their characters."""
+        table = self.config.subwords
+        if table is None:
+            return {}
+        counts: dict[str, Counter[str]] = {}
+        for side, one in words.items():
+            counts.setdefault("pieces" if table.joint else f"{side}-pieces", Counter()).update(one)
+        return {
+            name: learn_pieces(one, table.size, minimum=table.minimum, what=f"reader key subwords, {name}")
+            for name, one in counts.items()
+        }
+
+    def recall(self, learned: Vocabularies) -> None:
+        """Cut by these pieces from now on."""
+        if (table := self.config.subwords) is not None:
+            names = {side: "pieces" if table.joint else f"{side}-pieces" for side in ("source", "target")}
+            self._cutters = {side: Cutter(learned[name]) for side, name in names.items()}
+            self.learned = " ".join(one.digest for one in self._cutters.values())
+
+    def cut(self, example: Example) -> Example:
+        """Both sides in pieces, once they are learnt."""
+        return example | {side: cut(example[side]) for side, cut in self._cutters.items() if side in example}
 
     def _cut(self, text: str) -> list[str]:
         return tokenize(text.lower() if self.config.lower else text, self.config.tokenizer)

@@ -1,0 +1,40 @@
+import pytest
+
+from seqloom.api import Model
+from seqloom.data.subwords import JOINER
+from seqloom.errors import ModelError
+from tests import tiny
+from tests.heads.test_translate import config
+
+
+@pytest.fixture(scope="module", params=[True, False])
+def run(request, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("subwords")
+    table = config(folder)
+    table["tasks"]["de"]["reader"]["subwords"] = {"size": 25 if request.param else 17, "joint": request.param}
+    table["training"] |= {"steps": 2, "evaluate_every": 2}
+    return tiny.trained(table, folder / "run").folder, request.param
+
+
+def test_a_saved_translator_cuts_and_joins(run):
+    model = Model.load(run[0])
+    listed = model._assembly.vocabularies
+    names = {"de.pieces"} if run[1] else {"de.source-pieces", "de.target-pieces"}
+    assert {name for name in listed if "pieces" in name} == names
+    (told,) = model.explain("de", ["the thamolm"])
+    assert len(told["source"]) > 2
+    assert any(piece in listed["words"] for piece in told["source"][1:])
+    assert JOINER not in "".join(model.predict("de", ["the thamolm"])[0])
+    batch = model.task("de").read("dev")
+    assert any(form.endswith(JOINER) for form in batch["target"].forms)
+    assert model.task("de").head.gold({"target": batch["target"].row(1)})[:2] == ["ein", "Leuchte"]
+    assert model.evaluate("de", split="dev")["figures"]["bleu"] >= 0
+
+
+def test_a_folder_without_its_pieces_is_refused(run):
+    path = next((run[0] / "best" / "vocabulary").glob("de.*pieces.txt"))
+    kept = path.read_bytes()
+    path.unlink()
+    with pytest.raises(ModelError, match="pieces"):
+        Model.load(run[0])
+    path.write_bytes(kept)
