@@ -1,8 +1,11 @@
+import sys
+
 import pytest
 
 from seqloom.api import Model
 from seqloom.data.subwords import JOINER
-from seqloom.errors import ModelError
+from seqloom.errors import ConfigError, ModelError
+from seqloom.readers.parallel import Parallel
 from tests import tiny
 from tests.heads.test_translate import config
 
@@ -38,3 +41,29 @@ def test_a_folder_without_its_pieces_is_refused(run):
     with pytest.raises(ModelError, match="pieces"):
         Model.load(run[0])
     path.write_bytes(kept)
+
+
+def test_a_resumed_run_goes_on_with_the_pieces_it_learnt(tmp_path, monkeypatch):
+    table = config(tmp_path)
+    table["tasks"]["de"]["reader"]["subwords"] = {"size": 25}
+    table["training"] |= {"steps": 2, "evaluate_every": 1}
+    tiny.trained(table, tmp_path / "resumed")
+    table["training"]["steps"] = 4
+    tiny.trained(table, tmp_path / "whole")
+    monkeypatch.setattr(Parallel, "learn", None)
+    tiny.trained(table, tmp_path / "resumed", resume=True)
+    weights = [(tmp_path / run / "last" / "weights.safetensors").read_bytes() for run in ("whole", "resumed")]
+    assert weights[0] == weights[1]
+
+
+def test_without_tokenizers_training_does_not_begin(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tokenizers", None)
+    table = config(tmp_path)
+    table["tasks"]["de"]["reader"]["subwords"] = {"size": 25}
+    with pytest.raises(ConfigError, match=r"seqloom\[text\]"):
+        tiny.trained(table, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_columns_of_words_are_kept_whatever_they_will_be_cut_into():
+    assert Parallel.Config(subwords={"size": 25}).content() == Parallel.Config().content()

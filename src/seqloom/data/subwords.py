@@ -10,8 +10,11 @@ from seqloom.data.vocabulary import Vocabulary
 from seqloom.errors import ConfigError
 from seqloom.progress import notice
 
-JOINER = "\uffed"
-"""The mark at the end of a piece that another piece of its word follows."""
+JOINER = "\u2040"
+"""The mark at the end of a piece that another piece of its word follows: a character tie.
+
+It is neither OpenNMT's mark nor subword-nmt's: text that those have cut already stays as it is.
+"""
 KEPT = 1_000_000
 """Cut words that are remembered."""
 

@@ -76,6 +76,7 @@ def run(source: Source, out: str | Path, *, resume: bool = False, writers: Seque
         raise ConfigError("these files are missing:\n" + "\n".join(missing))
     for task in table.tasks.values():
         part("heads", getattr(task.head, "type", "")).require()  # type: ignore[attr-defined]
+        part("readers", getattr(task.reader, "type", "")).require(task.reader)  # type: ignore[attr-defined]
     with _threads(table.training.threads), ranks(choose_device(table.training.device)) as mine:
         resumed = _opened(out, resume, mine)
         trainer = _prepare(table, out, resumed, writers, mine)

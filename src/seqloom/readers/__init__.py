@@ -80,6 +80,10 @@ class Reader(Part, ABC):
     def parse(self, text: str) -> Example:
         """One line of raw text as an example without gold columns, for prediction."""
 
+    @classmethod
+    def require(cls, config: Any) -> None:
+        """Raise a ConfigError where an extra is absent that learning needs; asked before training begins."""
+
     def learn(self, words: Mapping[str, Mapping[str, int]]) -> Vocabularies:
         """What it learns from the words of the training rows, counted by column; the model keeps it by these names."""
         return {}

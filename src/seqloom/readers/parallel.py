@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from seqloom.data.subwords import Cutter, Subwords, learn_pieces
+from seqloom.data.subwords import Cutter, Subwords, learn_pieces, require_tokenizers
 from seqloom.data.tokens import Tokenizer, tokenize
 from seqloom.data.vocabulary import Vocabularies
 from seqloom.errors import DataError
@@ -45,6 +45,10 @@ class Parallel(Reader):
                     )
             return self
 
+        def content(self) -> dict[str, Any]:
+            """All but `subwords`: rows are stored as words too, and in pieces by what was learnt."""
+            return {key: one for key, one in super().content().items() if key != "subwords"}
+
     _cutters: Mapping[str, Cutter] = MappingProxyType({})
 
     @classmethod
@@ -77,6 +81,12 @@ class Parallel(Reader):
     def parse(self, text: str) -> Example:
         """A line of source text."""
         return {"source": self._cut(text)}
+
+    @classmethod
+    def require(cls, config: Any) -> None:
+        """Pieces are learnt by the extra `text`."""
+        if config.subwords is not None:
+            require_tokenizers()
 
     def learn(self, words: Mapping[str, Mapping[str, int]]) -> Vocabularies:
         """The pieces of both sides' words, or of each side's; a ConfigError where `size` is below their characters."""
