@@ -1,10 +1,12 @@
 import sys
 
 import pytest
+import torch
 
 from seqloom.api import Model
 from seqloom.data.subwords import JOINER
 from seqloom.errors import ConfigError, ModelError
+from seqloom.nn.beam import Hypothesis
 from seqloom.readers.parallel import Parallel
 from tests import tiny
 from tests.heads.test_translate import config
@@ -67,3 +69,15 @@ def test_without_tokenizers_training_does_not_begin(tmp_path, monkeypatch):
 
 def test_columns_of_words_are_kept_whatever_they_will_be_cut_into():
     assert Parallel.Config(subwords={"size": 25}).content() == Parallel.Config().content()
+
+
+def test_the_pieces_that_looked_are_told(run):
+    model = Model.load(run[0])
+    head = model._assembly.network.head("de")
+    pieces = [head.target[number] for number in range(4, len(head.target))]
+    inner = next(number for number, piece in enumerate(pieces, 4) if piece.endswith(JOINER))
+    last = next(number for number, piece in enumerate(pieces, 4) if not piece.endswith(JOINER))
+    told = head._told(Hypothesis([inner, last], 0.0, True, torch.ones(2, 3)), ["a", "b", "c"])
+    assert told["pieces"] == [head.target[inner], head.target[last]]
+    assert told["words"] == [told["pieces"][0][:-1] + told["pieces"][1]]
+    assert len(told["attention"]) == 2

@@ -193,7 +193,10 @@ class Translate(Head):
         )
 
     def explain(self, output: Output, batch: Batch) -> list[dict[str, Any]]:
-        """All that beam search found, with scores, and how much each word looked at each of the source's."""
+        """All that beam search found, with scores, and how much each word looked at each of the source's.
+
+        Where words are written in pieces, those are told too: it is they that looked.
+        """
         words = batch.text("source").words
         return [
             {"translations": [self._told(one, words(row)) for one in found]}
@@ -202,7 +205,10 @@ class Translate(Head):
 
     def _told(self, one: Hypothesis, source: Sequence[str]) -> dict[str, Any]:
         looked = one.attention[: len(one.words), : len(source)]
-        return {"words": self._words(one, source), "score": one.score, "attention": looked.tolist()}
+        told = {"words": self._words(one, source), "score": one.score, "attention": looked.tolist()}
+        if len(told["words"]) < len(one.words):
+            told["pieces"] = [self.target[word] for word in one.words]
+        return told
 
     @classmethod
     def gold(cls, stored: Mapping[str, list[Any]]) -> list[str]:
