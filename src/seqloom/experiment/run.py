@@ -13,6 +13,7 @@ from seqloom.config import Source, part, read
 from seqloom.data.columns import Columns
 from seqloom.data.schedule import Groups
 from seqloom.data.vectors import Vectors
+from seqloom.data.vocabulary import Vocabulary
 from seqloom.errors import ConfigError
 from seqloom.evaluation.evaluate import evaluate
 from seqloom.experiment.table import Experiment, check, missing_files
@@ -145,9 +146,11 @@ def _prepare(table: Experiment, out: Path, resumed: bool, writers: Sequence[Writ
     if resumed:
         model = _kept(settings, out)
         same_data(counters["data"], data)
+        training = _cut(model.tasks, training)
     else:
-        model = _new(table, settings, plan, tasks, training)
-    training = _cut(model.tasks, training)
+        learned = {key: one for name, task in tasks.items() for key, one in task.learn(training[name]).items()}
+        training = _cut(tasks, training)
+        model = _new(table, settings, plan, tasks, training, learned)
     report = Report(out, writers, at=counters.get("events")) if mine.leads else Report(None)
     trainer = Trainer(
         model,
@@ -200,11 +203,11 @@ def _new(
     plan: Plan,
     tasks: dict[str, Task],
     training: Mapping[str, Columns],
+    learned: Mapping[str, Vocabulary],
 ) -> Assembly:
     stores = {name: Vectors.open(one.path) for name, one in table.vectors.items()}
     parts = carried(plan)
-    learned = {key: one for name, task in tasks.items() for key, one in task.learn(training[name]).items()}
-    fitted = fit(tasks, _cut(tasks, training), parts.vocabularies)
+    fitted = fit(tasks, training, parts.vocabularies)
     vocabularies = widened({**fitted, **learned}, plan, tasks, stores)
     for name, store in stores.items():
         settings["vectors"][name]["size"] = store.size

@@ -205,10 +205,9 @@ class Translate(Head):
 
     def _told(self, one: Hypothesis, source: Sequence[str]) -> dict[str, Any]:
         looked = one.attention[: len(one.words), : len(source)]
-        told = {"words": self._words(one, source), "score": one.score, "attention": looked.tolist()}
-        if len(told["words"]) < len(one.words):
-            told["pieces"] = [self.target[word] for word in one.words]
-        return told
+        words = self._words(one, source)
+        pieces = {"pieces": [self.target[word] for word in one.words]} if len(words) < len(one.words) else {}
+        return {"words": words, "score": one.score, "attention": looked.tolist(), **pieces}
 
     @classmethod
     def gold(cls, stored: Mapping[str, list[Any]]) -> list[str]:

@@ -77,7 +77,8 @@ class Task:
 
     def learn(self, training: Columns) -> dict[str, Vocabulary]:
         """What its reader learns from the training columns, by the names the model keeps it by."""
-        learned = self.reader.learn({name: training[name].counts() for name in (*self.texts, *self.targets)})
+        words = {name: training[name].counts() for name in (*self.texts, *self.targets)}
+        learned = self.reader.learn(words, f"tasks.{self.name}.reader")
         self.reader.recall(learned)
         return {f"{self.name}.{name}": one for name, one in learned.items()}
 

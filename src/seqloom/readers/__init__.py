@@ -84,8 +84,11 @@ class Reader(Part, ABC):
     def require(cls, config: Any) -> None:
         """Raise a ConfigError where an extra is absent that learning needs; asked before training begins."""
 
-    def learn(self, words: Mapping[str, Mapping[str, int]]) -> Vocabularies:
-        """What it learns from the words of the training rows, counted by column; the model keeps it by these names."""
+    def learn(self, words: Mapping[str, Mapping[str, int]], place: str) -> Vocabularies:
+        """What it learns from the words of the training rows, counted by column; the model keeps it by these names.
+
+        Messages name the reader's `place` in the configuration.
+        """
         return {}
 
     def recall(self, learned: Vocabularies) -> None:

@@ -88,7 +88,7 @@ class Parallel(Reader):
         if config.subwords is not None:
             require_tokenizers()
 
-    def learn(self, words: Mapping[str, Mapping[str, int]]) -> Vocabularies:
+    def learn(self, words: Mapping[str, Mapping[str, int]], place: str) -> Vocabularies:
         """The pieces of both sides' words, or of each side's; a ConfigError where `size` is below their characters."""
         table = self.config.subwords
         if table is None:
@@ -97,7 +97,7 @@ class Parallel(Reader):
         for side, one in words.items():
             counts.setdefault("pieces" if table.joint else f"{side}-pieces", Counter()).update(one)
         return {
-            name: learn_pieces(one, table.size, minimum=table.minimum, what=f"reader key subwords, {name}")
+            name: learn_pieces(one, table.size, minimum=table.minimum, what=f"{place}.subwords, {name}")
             for name, one in counts.items()
         }
 
