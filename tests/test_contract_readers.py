@@ -1,6 +1,6 @@
 """What every registered reader keeps to; a new one is held to it the moment it exists."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -15,16 +15,24 @@ Configuration = dict[str, Any]
 
 @dataclass(frozen=True)
 class Sample:
-    """A small file for a reader: its keys, the file's name and content, and the columns of its texts."""
+    """A small file for a reader: its keys, the file's name and content, the columns of its texts, files beside it."""
 
     keys: Configuration
     name: str
     content: str
     texts: tuple[str, ...] = ("text",)
+    beside: dict[str, str] = field(default_factory=dict)
 
 
 BLANKS = {"tokenizer": "blanks"}
 SAMPLES = {
+    "captions": Sample(
+        {**BLANKS, "languages": ["en", "de"]},
+        "one.images.txt",
+        "first\nsecond\n",
+        ("source", "target"),
+        {"one.1.en": "A b\nc\n", "one.1.de": "A b\nc\n"},
+    ),
     "conll": Sample(BLANKS, "one.txt", "A X\nb Y\n\nc Z\n"),
     "lines": Sample(BLANKS, "one.txt", "A b\nc\n"),
     "parallel": Sample(BLANKS, "one.tsv", "A b\tX y\nc\tZ\n", ("source",)),
@@ -47,7 +55,8 @@ def read(request, tmp_path):
     assert request.param in SAMPLES, f"give the reader {request.param} a small file in SAMPLES"
     sample = SAMPLES[request.param]
     config = kind.Config(**sample.keys)
-    (tmp_path / sample.name).write_text(sample.content)
+    for name, content in {sample.name: sample.content, **sample.beside}.items():
+        (tmp_path / name).write_text(content)
     reader = kind(config, sample.texts)
     return reader, config, list(reader.read(str(tmp_path / sample.name)))
 

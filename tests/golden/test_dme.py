@@ -7,12 +7,15 @@ import torch
 from safetensors.torch import load_file
 from torch.nn import functional
 
+from seqloom.heads.retrieve import Retrieve
 from seqloom.nn import pool
+from seqloom.nn.ranking import hinge_ranking, ranks
 from tests.golden.dme_models import FOLDER, embedder, encoder, perceptron
 
 BATCH = load_file(FOLDER / "batch.safetensors")
 INDEX = json.loads((FOLDER / "index.json").read_text())
 CONFIGURATIONS = INDEX["configurations"]
+RETRIEVAL = json.loads((FOLDER / "retrieval.json").read_text())
 ACTIVATIONS = ("none", "relu")
 
 
@@ -98,3 +101,63 @@ def test_as_many_parameters_are_trained_as_in_the_original(name):
     settings, weights = CONFIGURATIONS[name], golden(name)
     parts = embedder(weights, settings, "relu"), encoder(weights), perceptron(weights)
     assert sum(one.numel() for part in parts for one in part.parameters()) == settings["trainable_parameters"]
+
+
+@torch.no_grad()
+def test_captions_and_images_have_the_originals_vectors_and_loss():
+    weights = load_file(FOLDER / "retrieval.safetensors")
+    own = {name.replace("cap_encoder.", ""): value for name, value in weights.items()}
+    images = functional.normalize(weights["image_features"], dim=1)
+    images = functional.linear(
+        images, own["weight.img_encoder.projector.weight"], own["weight.img_encoder.projector.bias"]
+    )
+    images = functional.normalize(images, dim=1)
+    torch.testing.assert_close(images, weights["image_vectors"], atol=1e-5, rtol=0)
+    for plain in (True, False):
+        sentences = Sentences(own, CONFIGURATIONS["proj_sum-dep_softmax"], "relu", plain)
+        captions = functional.normalize(sentences.encode(*side("premise")), dim=1)
+        mark = "" if plain else "clean."
+        torch.testing.assert_close(captions, weights[f"{mark}caption_vectors"], atol=1e-5, rtol=0)
+        loss = hinge_ranking(captions @ images.t(), 0.2)
+        torch.testing.assert_close(loss, weights[f"{mark}loss"], atol=1e-5, rtol=0)
+    loss = hinge_ranking(images @ weights["caption_vectors"].t(), 0.2)
+    torch.testing.assert_close(loss, weights["loss_swapped"], atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("margin", RETRIEVAL["loss_by_margin"])
+def test_the_hardest_negatives_cost_what_they_do_in_the_original(margin):
+    weights = load_file(FOLDER / "retrieval.safetensors")
+    scores = weights["loss_batch.a"] @ weights["loss_batch.b"].t()
+    found = float(hinge_ranking(scores, float(margin)))
+    assert found == pytest.approx(RETRIEVAL["loss_by_margin"][margin], abs=1e-4)
+    masked = RETRIEVAL["loss_by_margin_masked_same_image"]
+    images = torch.tensor(masked["image_ids"])
+    found = float(hinge_ranking(scores, float(margin), images.unsqueeze(0) == images.unsqueeze(1)))
+    assert found == pytest.approx(masked["loss"][margin], abs=1e-4)
+
+
+@pytest.mark.parametrize("folds", [1, 5])
+def test_ranks_are_those_of_the_original(folds):
+    weights = load_file(FOLDER / "retrieval.safetensors")
+    scores = weights["rank.captions"] @ weights["rank.images"].t()
+    own = weights["rank.caption_image"].unsqueeze(1) == torch.arange(scores.shape[1])
+    if folds == 1:
+        assert ranks(scores, own).tolist() == RETRIEVAL["rank_lists"]["caption_to_image"]
+        assert ranks(scores.t(), own.t()).tolist() == RETRIEVAL["rank_lists"]["image_to_caption"]
+    head = Retrieve(
+        Retrieve.Config(target="vector", features=8, folds=folds, grouped=True), size=8, vocabularies={}
+    )
+    images = weights["rank.images"][weights["rank.caption_image"]]
+    rows = [
+        {"source": caption, "target": image}
+        for caption, image in zip(weights["rank.captions"].tolist(), images.tolist(), strict=True)
+    ]
+    found = head.score(rows, weights["rank.caption_image"].tolist())
+    mark = "1k_" if folds == 5 else ""
+    names = {"r1": "r1", "r5": "r5", "r10": "r10", "mean": "mr", "median": "med_r"}
+    for way, letter in (("forward", "i"), ("backward", "c")):
+        for name, theirs in names.items():
+            assert found[f"{way}_{name}"] == pytest.approx(
+                RETRIEVAL["rank_stats"][f"{letter}_{mark}{theirs}"]
+            ), name
+        assert found[f"{way}_mrr"] == pytest.approx(100 * RETRIEVAL["rank_stats"][f"{letter}_{mark}mrr"])

@@ -30,7 +30,7 @@ class Head(nn.Module, Part, ABC):
     """The keys in which heads of one `share` group may differ."""
 
     family: ClassVar[str] = "heads"
-    encodes: ClassVar[tuple[str, ...]] = ("text",)
+    encodes: tuple[str, ...] = ("text",)
     """The text columns that it wants encoded; `forward` gets each by its name."""
     causal: ClassVar[bool] = False
     """Whether it needs an encoder whose states depend on no later token."""

@@ -1,6 +1,6 @@
 """A label for two texts: entailment, paraphrase."""
 
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -23,7 +23,7 @@ class Pair(LabelHead):
         hidden: list[Count] = [512]
         symmetric: bool = False
 
-    encodes: ClassVar[tuple[str, ...]] = ("premise", "hypothesis")
+    encodes = ("premise", "hypothesis")
 
     def __init__(self, config: Any, **words: Any) -> None:
         super().__init__(config, **words)

@@ -1,7 +1,7 @@
 """The answer to a question as a span of a document, found by a dynamic coattention network."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -50,7 +50,7 @@ class Span(Head):
         language: str | None = None
         dropout: Share = 0.0
 
-    encodes: ClassVar[tuple[str, ...]] = ("document", "question")
+    encodes = ("document", "question")
 
     @classmethod
     def fields(cls, config: Any) -> Mapping[str, Field]:

@@ -79,7 +79,7 @@ class Translate(Head):
         replace_unknown: bool = False
         sampling: Drawn | None = None
 
-    encodes: ClassVar[tuple[str, ...]] = ("source",)
+    encodes = ("source",)
     measures: ClassVar[bool] = True
     falling: ClassVar[frozenset[str]] = frozenset({"perplexity"})
 

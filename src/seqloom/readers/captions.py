@@ -1,0 +1,237 @@
+"""Captions with the features of their images, or with captions in another language."""
+
+import json
+from collections.abc import Iterator, Mapping
+from itertools import count
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from seqloom.config import FilePath
+from seqloom.data.tokens import Tokenizer, tokenize
+from seqloom.errors import DataError
+from seqloom.files import lines, locate, open_bytes
+from seqloom.readers import Example, Reader, ReaderTable
+
+
+class Captions(Reader):
+    """A caption a row, in `source`, with its image's features or another caption of it in `target`.
+
+    A file is a list of image names, one a line, or a JSON file of splits as those of Karpathy and Fei-Fei (2015), with
+    the split behind it: `dataset_flickr30k.json#train`. All captions of an image have its name in `group` and its line
+    in `line`.
+    """
+
+    class Config(ReaderTable):
+        """Where the two sides are; a JSON file has the captions itself.
+
+        `captions`: a file of lines IMAGE#NUMBER, a tab, a caption. `languages`: instead, beside a list train.images.txt
+        stand train.1.en, train.2.en, ... and train.1.de, ..., whose line n is a caption of image n; the first language
+        is the source. `features`: a numpy array (.npy) with a row for each image of the list `names`, or, without it,
+        for each of the JSON file.
+        """
+
+        type: Literal["captions"] = "captions"
+        captions: FilePath | None = None
+        languages: Annotated[list[str], Field(min_length=2, max_length=2)] | None = None
+        features: FilePath | None = None
+        names: FilePath | None = None
+        tokenizer: Tokenizer = "words"
+        lower: bool = False
+
+        @model_validator(mode="after")
+        def _sides(self) -> "Captions.Config":
+            if (self.features is None) == (self.languages is None):
+                what = "needs features, the images' vectors, or languages, such as [en, de]: one of the two"
+                raise ValueError(what)
+            listed = [path for path in (self.train, self.dev, self.test) if path and not _split(path)[1]]
+            if self.features and listed and (self.captions is None or self.names is None):
+                what = (
+                    f"{Path(listed[0]).name} is a list of images: captions and names say what belongs to them"
+                )
+                raise ValueError(f"{what}; of a JSON file name the split, as in dataset.json#train")
+            return self
+
+    @classmethod
+    def gives(cls, config: Any) -> frozenset[str]:
+        """`source`, `target` and `group`."""
+        return frozenset({"source", "target", "group"})
+
+    def files(self, path: str) -> list[str]:
+        """The list or JSON file, and the files of captions and features."""
+        own = _split(path)[0]
+        named = [one for one in (self.config.captions, self.config.features, self.config.names) if one]
+        both = [file for language in self.config.languages or () for file in _numbered(own, language)]
+        return [own, *named, *both]
+
+    def read(self, path: str) -> Iterator[Example]:
+        """The captions, image by image."""
+        own, split = _split(path)
+        if split:
+            yield from self._of_json(own, split)
+        elif self.config.languages:
+            yield from self._of_languages(own)
+        else:
+            yield from self._of_list(own)
+
+    def parse(self, text: str) -> Example:
+        """A caption, or, where both sides are texts, two of them with a tab between."""
+        cells = text.split("\t")
+        if len(cells) != len(self.texts):
+            what = f"{len(cells)} texts in a line, {len(self.texts)} are needed ({', '.join(self.texts)})"
+            raise DataError(f"{what}, tabs between")
+        return {name: self._cut(cell) for name, cell in zip(self.texts, cells, strict=True)}
+
+    def _cut(self, text: str) -> list[str]:
+        return tokenize(text.lower() if self.config.lower else text, self.config.tokenizer)
+
+    def _of_list(self, path: str) -> Iterator[Example]:
+        captions, features = self._captions(), self._features()
+        for number, name in lines(path):
+            if not name.strip():
+                continue
+            if name not in captions:
+                what = f'the image "{name}" has no captions in {locate(self.config.captions)}'
+                raise DataError(what, locate(path), number)
+            target = features.of(name, path, number)
+            for caption in captions[name]:
+                yield {"source": self._cut(caption), "target": target, "group": name, "line": number}
+
+    def _captions(self) -> Mapping[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for number, line in lines(self.config.captions):
+            name, tab, caption = line.partition("\t")
+            image, mark, _ = name.rpartition("#")
+            if line.strip() and not (tab and mark and caption.strip()):
+                what = "should be IMAGE#NUMBER, a tab and a caption; found"
+                raise DataError(f'{what} "{line:.60}"', locate(self.config.captions), number)
+            if line.strip():
+                found.setdefault(image, []).append(caption)
+        return found
+
+    def _features(self) -> "_Features":
+        names = (
+            None
+            if self.config.names is None
+            else [name for _, name in lines(self.config.names) if name.strip()]
+        )
+        return _Features(self.config.features, names)
+
+    def _of_json(self, path: str, split: str) -> Iterator[Example]:
+        images, features = _images(path), self._features()
+        splits = dict.fromkeys(str(one.get("split")) for one in images)
+        if split not in splits:
+            raise DataError(f'no image is of the split "{split}" ({", ".join(splits)})', locate(path))
+        for place, image in enumerate(images):
+            if image.get("split") != split:
+                continue
+            name, sentences = str(image.get("filename", place)), image.get("sentences")
+            if not sentences:
+                raise DataError(f'the image "{name}" has no sentences; leave it out', locate(path))
+            target = features.of(name, path, None, place)
+            for one in sentences:
+                yield {
+                    "source": self._sentence(one, name, path),
+                    "target": target,
+                    "group": name,
+                    "line": place + 1,
+                }
+
+    def _sentence(self, one: Any, name: str, path: str) -> list[str]:
+        if isinstance(one, dict) and isinstance(one.get("tokens"), list):
+            return [str(token) for token in one["tokens"]]
+        if isinstance(one, dict) and isinstance(one.get("raw"), str):
+            return self._cut(one["raw"])
+        raise DataError(f'a sentence of the image "{name}" has neither tokens nor raw text', locate(path))
+
+    def _of_languages(self, path: str) -> Iterator[Example]:
+        names = [name for _, name in lines(path)]
+        sides = [[_column(file, names, path) for file in _numbered(path, one)] for one in self.config.languages]
+        if not all(sides) or len(sides[0]) != len(sides[1]):
+            first, second = (
+                f"{len(side)} of {one}" for side, one in zip(sides, self.config.languages, strict=True)
+            )
+            what = (
+                f"beside it stand {first} and {second} (such as {_beside(path, 1, self.config.languages[0])})"
+            )
+            raise DataError(f"{what}; as many of both are needed", locate(path))
+        for row, name in enumerate(names):
+            for source, target in zip(*sides, strict=True):
+                texts = {"source": self._cut(source[row]), "target": self._cut(target[row])}
+                yield {**texts, "group": name, "line": row + 1}
+
+
+class _Features:
+    """The rows of an array, by the names of images or by number."""
+
+    def __init__(self, path: str, names: list[str] | None) -> None:
+        self.path = locate(path)
+        try:
+            self.rows = np.load(self.path, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError) as fault:
+            raise DataError(
+                f"is no numpy array of numbers ({fault}); numpy.save writes one", self.path
+            ) from None
+        if self.rows.ndim != 2:
+            raise DataError(f"should have a row for each image, found the shape {self.rows.shape}", self.path)
+        self.places = None if names is None else {name: place for place, name in enumerate(names)}
+        if names is not None and len(names) != len(self.rows):
+            raise DataError(f"has {len(self.rows):,} rows for {len(names):,} names of images", self.path)
+
+    def of(self, name: str, path: str, line: int | None, place: int = 0) -> np.ndarray:
+        """The features of an image."""
+        found = place if self.places is None else self.places.get(name)
+        if found is None or found >= len(self.rows):
+            what = (
+                f'there are no features of the image "{name}" in {self.path}, which has {len(self.rows):,} rows'
+            )
+            raise DataError(f"{what}; leave the image out, or add its row", locate(path), line)
+        row: np.ndarray = self.rows[found]
+        return row
+
+
+def _split(path: str) -> tuple[str, str]:
+    """A path, and the name of the split behind it, if any."""
+    own, mark, split = path.rpartition("#")
+    return (own, split) if mark and own.endswith((".json", ".json.gz")) else (path, "")
+
+
+def _images(path: str) -> list[dict[str, Any]]:
+    with open_bytes(path) as file:
+        try:
+            found = json.loads(file.read().decode("utf-8"))
+        except (UnicodeDecodeError, json.JSONDecodeError) as fault:
+            raise DataError(f"is not JSON: {fault}", locate(path)) from None
+    images = found.get("images") if isinstance(found, dict) else None
+    if not isinstance(images, list) or not all(isinstance(one, dict) for one in images):
+        raise DataError('should be an object with a list "images" of objects', locate(path))
+    return images
+
+
+def _beside(path: str, number: int, language: str) -> str:
+    """The file of the `number`-th captions in a language beside a list of images."""
+    place = Path(path)
+    return str(place.with_name(f"{place.name.partition('.')[0]}.{number}.{language}"))
+
+
+def _numbered(path: str, language: str) -> list[str]:
+    """The files of captions in a language beside a list of images, plain or compressed."""
+    found: list[str] = []
+    for number in count(1):
+        plain = _beside(path, number, language)
+        there = [one for one in (plain, f"{plain}.gz") if locate(one).is_file()]
+        if not there:
+            return found
+        found.append(there[0])
+    return found
+
+
+def _column(file: str, names: list[str], path: str) -> list[str]:
+    """A caption for each image."""
+    found = [line for _, line in lines(file)]
+    if len(found) != len(names):
+        what = f"has {len(found):,} captions, but {locate(path)} lists {len(names):,} images"
+        raise DataError(what, locate(file))
+    return found
