@@ -194,7 +194,7 @@ def check_columns(table: ModelTable, source: Source) -> None:
     for name, task in table.tasks.items():
         reader, head = _kind("readers", task.reader), _kind("heads", task.head)
         gives = reader.gives(task.reader)
-        needs = list(head.fields(task.head))
+        needs = [column for column in head.fields(task.head) if column != "line"]  # which every example has
         if gives is not None and (lacking := [column for column in needs if column not in gives]):
             kind = getattr(task.reader, "type", "")
             what = f"the head reads {', '.join(needs)}, but the reader {kind} gives {', '.join(sorted(gives))}"
