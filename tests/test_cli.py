@@ -158,6 +158,10 @@ MISTAKES: dict[str, tuple[list[str], str]] = {
         "changed; put it back, or",
     ),
     "a file as the run folder": (["train", "{config}", "--out", "{config}/run"], "Not a directory"),
+    "plots of nothing": (
+        ["predict", "{model}", "--plot", "maps"],
+        "--plot draws what --explain tells; give both",
+    ),
     "no model": (["predict", "{broken}"], "is not a model or run folder; a model folder holds config.yaml and"),
     "no model folder": (["evaluate", "nowhere"], "nowhere: does not exist; a model folder holds"),
     "no task named": (

@@ -216,16 +216,23 @@ def predict(
     explain: Annotated[
         bool, typer.Option("--explain", help="What lies behind each prediction, a JSON object a line.")
     ] = False,
+    plot: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="With --explain: heat maps of the first 50 rows.")
+    ] = None,
 ) -> None:
     """Tag, classify, translate, answer: one input a line, or a file in the form of the training data."""
     from seqloom.api import Model
     from seqloom.errors import ConfigError
+    from seqloom.training.heatmaps import drawn
 
     if as_data and input_file is None:
         raise ConfigError("--as-data needs INPUT, a file in the form of the training data")
+    if plot is not None and not explain:
+        raise ConfigError("--plot draws what --explain tells; give both")
     with shown():
         how = {"as_data": as_data, "as_json": as_json, "explain": explain}
-        _write(Model.load(model).predict_file(task, input_file, **how), out)
+        told = Model.load(model).predict_file(task, input_file, **how)
+        _write(told if plot is None else drawn(told, plot), out)
 
 
 def _write(pieces: Iterator[str], out: Path | None) -> None:
