@@ -115,3 +115,34 @@ def test_translations_may_be_drawn_and_are_the_same_each_time(model, tmp_path):
     assert len(texts) == 4
     assert len({tuple(one) for one in texts}) > 1
     assert Model(sampled).predict("de", ["the lamp"]) == [texts[0]]
+
+
+def test_target_words_begin_with_vectors_of_a_store(tmp_path):
+    settings = config(tmp_path, vectors="german")
+    (tmp_path / "german.txt").write_text("Leuchte 1 2 3\nFalter 4 5 6\nHaus 7 8 9\n")
+    settings["vectors"] = {"german": {"path": str(tmp_path / "german.txt")}}
+    settings["training"] |= {"steps": 1, "optimizer": {"type": "sgd", "rate": 1e-9}}
+    run = tiny.trained(settings, tmp_path / "run")
+    (tmp_path / "german.txt").unlink()
+    head = Model.load(run.folder)._assembly.network.head("de")
+    table = head.decoder.words.weight
+    assert table.shape[1] == 3
+    expected = torch.tensor([[1.0, 2, 3], [4, 5, 6]])
+    torch.testing.assert_close(table[[head.target.id("Leuchte"), head.target.id("Falter")]], expected)
+    assert table.requires_grad
+    assert table[head.target.id("der")].any()
+
+
+@pytest.mark.parametrize(
+    ("keys", "word", "message"),
+    [
+        ({"size": 5}, "Leuchte", "its size is 5, that of the vectors german is 3"),
+        ({}, "lamp", "no target word"),
+    ],
+)
+def test_target_vectors_that_do_not_fit_are_refused(tmp_path, keys, word, message):
+    settings = config(tmp_path, vectors="german", **keys)
+    (tmp_path / "german.txt").write_text(f"{word} 1 2 3\n")
+    settings["vectors"] = {"german": {"path": str(tmp_path / "german.txt")}}
+    with pytest.raises(ConfigError, match=message):
+        tiny.trained(settings, tmp_path / "run")

@@ -22,9 +22,16 @@ from seqloom.data.vector_store import Precision, Table, is_store, open_store, un
 from seqloom.errors import DataError
 from seqloom.files import locate, replacing_folder
 
-__all__ = ["Conversion", "Coverage", "Match", "Unknown", "Vectors", "Way", "convert"]
+__all__ = ["Conversion", "Coverage", "Match", "Origin", "Unknown", "Vectors", "Way", "convert"]
 
 _BLOCK = 1 << 13  # rows whose similarities are computed at once
+
+
+@dataclass(frozen=True)
+class Origin:
+    """A store of word vectors that need not be there any more: what a saved model still knows of it."""
+
+    size: int
 
 
 class Vectors:

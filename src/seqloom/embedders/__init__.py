@@ -1,7 +1,7 @@
 """Embedders: the first half of step 5, from ids to vectors. One file, one kind."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from torch import Tensor, nn
@@ -9,13 +9,6 @@ from torch import Tensor, nn
 from seqloom.config import Part, part
 from seqloom.data.batch import Text
 from seqloom.data.tokens import Index
-
-
-@dataclass(frozen=True)
-class Origin:
-    """A store of word vectors that need not be there any more: what a saved model still knows of it."""
-
-    size: int
 
 
 class Embedder(nn.Module, Part):

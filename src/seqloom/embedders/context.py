@@ -14,9 +14,9 @@ from seqloom.data.batch import Text
 from seqloom.data.columns import cache_root
 from seqloom.data.kept import DIGEST, KeptVectors
 from seqloom.data.tokens import Index
-from seqloom.data.vectors import Vectors
+from seqloom.data.vectors import Origin, Vectors
 from seqloom.data.vocabulary import Vocabularies
-from seqloom.embedders import Embedder, Origin, indexes
+from seqloom.embedders import Embedder, indexes
 from seqloom.errors import ConfigError
 from seqloom.nn.mixing import ScalarMix
 

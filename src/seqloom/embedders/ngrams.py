@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from seqloom.config import Choice, Count, Name, Table
 from seqloom.data.batch import Text
 from seqloom.data.tokens import Index, View
-from seqloom.data.vectors import Vectors
+from seqloom.data.vectors import Origin, Vectors
 from seqloom.data.vocabulary import SPECIALS, Vocabularies
-from seqloom.embedders import Embedder, Origin
+from seqloom.embedders import Embedder
 from seqloom.progress import notice
 
 

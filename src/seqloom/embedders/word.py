@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from seqloom.config import Choice, Count, Name, Share, Table
 from seqloom.data.batch import Text
 from seqloom.data.tokens import Index, View
-from seqloom.data.vectors import Vectors
+from seqloom.data.vectors import Origin, Vectors
 from seqloom.data.vocabulary import SPECIALS, Vocabularies, Vocabulary
-from seqloom.embedders import Embedder, Origin
+from seqloom.embedders import Embedder
 from seqloom.errors import ConfigError
 from seqloom.nn.dropout import WordDropout
 from seqloom.progress import notice

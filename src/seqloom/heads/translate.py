@@ -9,11 +9,12 @@ import torch
 from pydantic import Field as Limits
 from torch import Tensor, nn
 
-from seqloom.config import Count, Natural, Share, Table
+from seqloom.config import Choice, Count, Natural, Share, Table
 from seqloom.data.batch import Batch, Encoded, Output
 from seqloom.data.fields import Field, TargetField, TextField
 from seqloom.data.subwords import join_pieces
-from seqloom.data.vocabulary import END, START, UNKNOWN, Vocabularies
+from seqloom.data.vectors import Origin, Vectors
+from seqloom.data.vocabulary import END, PRODUCED, START, UNKNOWN, Vocabularies
 from seqloom.errors import ConfigError
 from seqloom.heads import Head
 from seqloom.metrics import bleu, require_bleu
@@ -21,6 +22,7 @@ from seqloom.nn.attention import Memory
 from seqloom.nn.beam import Hypothesis, Search, beam_search
 from seqloom.nn.decoder import AttentionDecoder, DecoderState, DecoderWriter
 from seqloom.nn.sampling import Sampling, sample
+from seqloom.progress import notice
 
 ROOM = 10
 """A translation may have twice as many words as its source, and this many more."""
@@ -49,11 +51,12 @@ class Translate(Head):
     class Config(Table):
         """The decoder, its training and its search.
 
-        `hidden`: units of a layer; `size`: numbers in a target word's vector, by default as many. `attention`: how
-        states are compared; `input_feeding`: whether what attention gave goes into the next word. `bridge`: the
-        decoder's first state, `linear`: learnt from the last of the encoder's top layer, or `copy`: the last of its
-        top layers as they are, of as many units. `tied`: target words are scored by their own vectors. `smoothing`:
-        the share of a label given to all words. `minimum`, `most`: which target words are listed.
+        `hidden`: units of a layer; `size`: numbers in a target word's vector, by default as many; `vectors`: a store
+        that those of its words begin with, to be trained on. `attention`: how states are compared; `input_feeding`:
+        whether what attention gave goes into the next word. `bridge`: the decoder's first state, `linear`: learnt from
+        the last of the encoder's top layer, or `copy`: the last of its top layers as they are, of as many units.
+        `tied`: target words are scored by their own vectors. `smoothing`: the share of a label given to all words.
+        `minimum`, `most`: which target words are listed.
 
         `beam`: hypotheses kept; `length`, `coverage`: normalisation by Wu et al. (2016), equation 14; `limit`: the
         most words of a translation; `replace_unknown`: by the source word that is most looked at. `sampling`: how words
@@ -63,6 +66,7 @@ class Translate(Head):
         type: Literal["translate"] = "translate"
         hidden: Count
         size: Count | None = None
+        vectors: Annotated[str | None, Choice("vectors", names=("vectors",), inline=False)] = None
         layers: Count = 1
         attention: Literal["general", "dot", "mlp"] = "general"
         input_feeding: bool = True
@@ -110,7 +114,13 @@ class Translate(Head):
         require_bleu()
 
     def __init__(
-        self, config: Any, *, size: int, vocabularies: Vocabularies, shared: nn.Module | None = None
+        self,
+        config: Any,
+        *,
+        size: int,
+        vocabularies: Vocabularies,
+        shared: nn.Module | None = None,
+        vectors: Vectors | Origin | None = None,
     ) -> None:
         super().__init__(config, size=size, vocabularies=vocabularies)
         self.config, self.target = config, vocabularies["target"]
@@ -119,7 +129,7 @@ class Translate(Head):
             raise ConfigError(f"head translate: bridge: copy: {what}; let them agree, or take bridge: linear")
         self.decoder = AttentionDecoder(
             len(self.target),
-            config.size or config.hidden,
+            _word_size(config, vectors),
             config.hidden,
             size,
             config.layers,
@@ -130,6 +140,21 @@ class Translate(Head):
         )
         linear = config.bridge == "linear"
         self.bridge = nn.Linear(size, config.layers * config.hidden) if linear else None
+        if isinstance(vectors, Vectors):
+            self._begin_with(vectors)
+
+    def _begin_with(self, vectors: Vectors) -> None:
+        """Let target words that have a vector in the store begin with it."""
+        match = vectors.match(self.target.symbols[len(PRODUCED) :])
+        notice(f"vectors {self.config.vectors}: {match.coverage}")
+        if not match.found.any():
+            what = (
+                f"no target word has a vector in {self.config.vectors}; name a store of the target's language"
+            )
+            raise ConfigError(f"head translate: vectors: {what}")
+        found = torch.from_numpy(match.filled("zero", seed=0)[match.found])
+        with torch.no_grad():
+            self.decoder.words.weight[len(PRODUCED) :][torch.from_numpy(match.found)] = found
 
     def forward(self, batch: Batch, **encoded: Encoded) -> Output:
         """Loss summed over target words and end symbols."""
@@ -228,3 +253,12 @@ class Translate(Head):
     def written(cls, example: Mapping[str, Any], predicted: Any) -> str:
         """The translation's words, blanks between."""
         return " ".join(predicted) + "\n"
+
+
+def _word_size(config: Any, vectors: Vectors | Origin | None) -> int:
+    if vectors is None:
+        return int(config.size or config.hidden)
+    if config.size not in (None, vectors.size):
+        what = f"its size is {config.size}, that of the vectors {config.vectors} is {vectors.size}"
+        raise ConfigError(f"head translate: {what}; leave size out")
+    return vectors.size

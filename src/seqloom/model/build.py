@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from seqloom.config import Table, field_choice, part
+from seqloom.data.vectors import Origin
 from seqloom.data.vocabulary import Vocabularies
-from seqloom.embedders import Embedder, Origin, inner
+from seqloom.embedders import Embedder, inner
 from seqloom.embedders.context import Context, Inner
 from seqloom.encoders import Encoder
 from seqloom.encoders.saved import Saved
@@ -48,7 +49,8 @@ def build(
         encoders = _encoders(plan, embedders)
         shared = _shared(plan, tasks, encoders, vocabularies)
         heads = {
-            name: _head(task, plan, embedders, encoders, vocabularies, shared) for name, task in tasks.items()
+            name: _head(task, plan, embedders, encoders, vocabularies, shared, stores)
+            for name, task in tasks.items()
         }
     network = Network(embedders, encoders, heads, shared, plan.routes)
     _bring(network, weights)
@@ -152,6 +154,7 @@ def _head(
     encoders: Mapping[str, Encoder],
     vocabularies: Vocabularies,
     shared: Mapping[str, nn.Module],
+    stores: Mapping[str, Any],
 ) -> Head:
     embedder, name = plan.routes[task.name]
     encoder = encoders[name]
@@ -161,6 +164,8 @@ def _head(
     if task.head.causal and (seeing := [one for one in plan.closure(embedder) if not embedders[one].causal]):
         what = f'reads left to right, but embedder "{seeing[0]}" sees what follows'
         raise ConfigError(f"tasks.{task.name}.head: {what}; let it run an encoder that does not")
-    common = {"shared": shared[task.group]} if task.group else {}
+    given: dict[str, Any] = {"shared": shared[task.group]} if task.group else {}
+    if (store := getattr(task.table.head, "vectors", None)) is not None:
+        given["vectors"] = stores.get(store)
     known = task.vocabularies(vocabularies)
-    return task.head(task.table.head, size=encoder.size, vocabularies=known, **common)
+    return task.head(task.table.head, size=encoder.size, vocabularies=known, **given)

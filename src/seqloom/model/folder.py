@@ -12,8 +12,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from seqloom.config import Source, read, write_yaml
+from seqloom.data.vectors import Origin
 from seqloom.data.vocabulary import Vocabulary
-from seqloom.embedders import Origin
 from seqloom.errors import ConfigError, ModelError
 from seqloom.files import read_json, recover_folder, write_json
 from seqloom.model.build import build
