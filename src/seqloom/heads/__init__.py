@@ -6,6 +6,7 @@ from itertools import chain
 from typing import Annotated, Any, ClassVar, Literal
 
 import pydantic
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -144,27 +145,105 @@ class BiattentionTable(Table):
         return self
 
 
-class LabelTable(Table):
-    """How one label for a row is scored: by a perceptron over pooled states, or by a BCN."""
+class ScorerTable(Table):
+    """How a row is scored: by a perceptron over its pooled texts, or by a BCN."""
+
+    besides: ClassVar[frozenset[str]] = frozenset({"bcn"})
+    """The keys that are read with a `bcn` too."""
 
     pool: Literal["max", "mean", "last", "attention"] = "max"
     hidden: list[Count] = []
-    activation: Literal["relu", "tanh"] = "relu"
+    activation: Literal["relu", "tanh", "sigmoid"] = "relu"
     dropout: Share = 0.0
     input_dropout: Share | None = None
     bcn: BiattentionTable | None = None
 
     @pydantic.model_validator(mode="after")
-    def _one_of_both(self) -> "LabelTable":
-        fields = type(self).model_fields
-        idle = [key for key, info in fields.items() if key != "bcn" and getattr(self, key) != info.default]
+    def _one_of_both(self) -> "ScorerTable":
+        fields = type(self).model_fields.items()
+        idle = [key for key, info in fields if key not in self.besides and getattr(self, key) != info.default]
         if self.bcn is not None and idle:
             raise ValueError(f"with bcn nothing reads {', '.join(idle)}; leave it out, or bcn")
         return self
 
 
-class LabelHead(Head):
-    """What heads that give each row one label share; a kind says by `encodes` which texts it reads, one or two."""
+class ScoringHead(Head):
+    """What heads that score each row share; a kind says by `encodes` which texts it reads, one or two."""
+
+    def __init__(
+        self, config: Any, *, size: int, vocabularies: Vocabularies, shared: nn.Module | None = None
+    ) -> None:
+        super().__init__(config, size=size, vocabularies=vocabularies)
+        outputs = self.outputs(config, vocabularies)
+        self.bcn: BCN | None = None
+        if config.bcn is not None:
+            self.bcn = BCN(size, outputs, pair=len(self.encodes) == 2, **config.bcn.model_dump())
+            self.couples_rows = self.bcn.couples_rows
+            return
+        self.pooling = Poolings(size, [config.pool]) if config.pool != "last" else None
+        rate = config.dropout if config.input_dropout is None else config.input_dropout
+        self.dropout = nn.Dropout(rate)
+        features = self.features(config, size)
+        self.scorer = MLP(features, config.hidden, outputs, config.activation, config.dropout)
+
+    @classmethod
+    @abstractmethod
+    def outputs(cls, config: Any, vocabularies: Vocabularies) -> int:
+        """How many scores a row has."""
+
+    @classmethod
+    @abstractmethod
+    def features(cls, config: Any, size: int) -> int:
+        """How many numbers `joined` makes of vectors of that size."""
+
+    @abstractmethod
+    def joined(self, *vectors: Tensor) -> Tensor:
+        """What the perceptron reads, (batch, features), from the vector of each text, (batch, size)."""
+
+    def scored(self, encoded: Mapping[str, Encoded]) -> Tensor:
+        """The scores of each row, (batch, outputs), in float32."""
+        texts = [encoded[name] for name in self.encodes]
+        scores: Tensor
+        if self.bcn is not None:
+            scores = self.bcn(*chain.from_iterable((text.states, text.lengths) for text in texts))
+        else:
+            scores = self.scorer(self.dropout(self.joined(*map(self._pooled, texts))))
+        return scores.float()
+
+    def _pooled(self, text: Encoded) -> Tensor:
+        if self.pooling is None:
+            return text.final
+        pooled: Tensor = self.pooling(text.states, text.lengths)
+        return pooled
+
+
+class PairedHead(ScoringHead):
+    """What heads that score two texts share: the perceptron reads what their vectors are and how they differ.
+
+    Features are [u; v; |u - v|; u * v] (Mou et al. 2016; Conneau et al. 2017), or, where the order of the texts means
+    nothing (`symmetric` in the table), [|u - v|; u * v] (Tai et al. 2015).
+    """
+
+    encodes = ("premise", "hypothesis")
+
+    def __init__(self, config: Any, **words: Any) -> None:
+        super().__init__(config, **words)
+        self.symmetric = config.symmetric
+
+    @classmethod
+    def features(cls, config: Any, size: int) -> int:
+        """Two or four times the size."""
+        return (2 if config.symmetric else 4) * size
+
+    def joined(self, *vectors: Tensor) -> Tensor:
+        """The vectors, unless their order means nothing, their distances and their products."""
+        u, v = vectors
+        relations = (u - v).abs(), u * v
+        return torch.cat(relations if self.symmetric else (u, v, *relations), -1)
+
+
+class LabelHead(ScoringHead):
+    """What heads that give each row one label share."""
 
     @classmethod
     def fields(cls, config: Any) -> Mapping[str, Field]:
@@ -186,49 +265,20 @@ class LabelHead(Head):
     ) -> None:
         super().__init__(config, size=size, vocabularies=vocabularies)
         self.labels = vocabularies["label"]
-        self.how, classes = config.pool, len(self.labels)
-        self.bcn: BCN | None = None
-        if config.bcn is not None:
-            self.bcn = BCN(size, classes, pair=len(self.encodes) == 2, **config.bcn.model_dump())
-            self.couples_rows = self.bcn.couples_rows
-            return
-        self.pooling = Poolings(size, [self.how]) if self.how != "last" else None
-        rate = config.dropout if config.input_dropout is None else config.input_dropout
-        self.dropout = nn.Dropout(rate)
-        features = self.features(config, size)
-        self.scorer = MLP(features, config.hidden, classes, config.activation, config.dropout)
 
     @classmethod
-    @abstractmethod
-    def features(cls, config: Any, size: int) -> int:
-        """How many numbers `joined` makes of vectors of that size."""
-
-    @abstractmethod
-    def joined(self, *vectors: Tensor) -> Tensor:
-        """What the perceptron reads, (batch, features), from the vector of each text, (batch, size)."""
+    def outputs(cls, config: Any, vocabularies: Vocabularies) -> int:
+        """One for each label."""
+        return len(vocabularies["label"])
 
     def forward(self, batch: Batch, **encoded: Encoded) -> Output:
         """Loss summed over rows; scores (batch, labels)."""
-        scores = self._scores([encoded[name] for name in self.encodes]).float()
+        scores = self.scored(encoded)
         gold = batch.tensor("label")
         if gold is None:
             return Output(None, len(batch), scores)
         loss = functional.cross_entropy(scores, gold, ignore_index=UNLISTED, reduction="sum")
         return Output(loss, int((gold != UNLISTED).sum()), scores)
-
-    def _scores(self, texts: Sequence[Encoded]) -> Tensor:
-        scores: Tensor
-        if self.bcn is not None:
-            scores = self.bcn(*chain.from_iterable((text.states, text.lengths) for text in texts))
-        else:
-            scores = self.scorer(self.dropout(self.joined(*map(self._pooled, texts))))
-        return scores
-
-    def _pooled(self, text: Encoded) -> Tensor:
-        if self.pooling is None:
-            return text.final
-        pooled: Tensor = self.pooling(text.states, text.lengths)
-        return pooled
 
     def decode(self, output: Output, batch: Batch) -> list[str]:
         """The best label of each row."""

@@ -4,13 +4,13 @@ from typing import Any, Literal
 
 from torch import Tensor
 
-from seqloom.heads import LabelHead, LabelTable
+from seqloom.heads import LabelHead, ScorerTable
 
 
 class Classify(LabelHead):
     """States pooled into one vector, and a perceptron over it; or a BCN, where the text is compared with itself."""
 
-    class Config(LabelTable):
+    class Config(ScorerTable):
         """`pool`: how states become one vector; `hidden`: numbers in each hidden layer of the perceptron.
 
         `dropout`: on the vector and in the hidden layers, unless `input_dropout` is set apart for the vector. `bcn`:
