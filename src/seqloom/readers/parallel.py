@@ -2,13 +2,13 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from itertools import zip_longest
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from seqloom.data.pairing import Form, in_step, unfit
 from seqloom.data.subwords import Cutter, Subwords, learn_pieces, require_tokenizers
 from seqloom.data.tokens import Tokenizer, tokenize
 from seqloom.data.vocabulary import Vocabularies
@@ -26,7 +26,12 @@ class Parallel(Reader):
 
         With [en, de], the file train.en.gz (named in `train`) holds the sources and train.de.gz beside it the
         targets. Without, a line holds both, a tab between; what stands behind a further tab is left out.
-        `lower`: whether letters are lower-cased. `subwords`: into how many learnt pieces words are cut.
+        `form`: of two files, `lines`; `tags`, lines of which some say what a talk is (IWSLT's training files); or
+        `segments` (.sgm and .xml, which are read so by themselves).
+
+        `lower`: whether letters are lower-cased. `subwords`: into how many learnt pieces words are cut. Pairs are left
+        out, and counted, that have letters of other `scripts` than these two, such as [latin, cyrillic], or equal
+        sides; and those of which one side is over `ratio` times longer.
         """
 
         type: Literal["parallel"] = "parallel"
@@ -34,6 +39,9 @@ class Parallel(Reader):
         tokenizer: Tokenizer = "words"
         lower: bool = False
         subwords: Subwords | None = None
+        form: Form | None = None
+        scripts: Annotated[list[str], Field(min_length=2, max_length=2)] | None = None
+        ratio: Annotated[float, Field(ge=1)] | None = None
 
         @model_validator(mode="after")
         def _named(self) -> "Parallel.Config":
@@ -64,19 +72,23 @@ class Parallel(Reader):
         place = Path(path)
         parts = place.name.split(".")
         parts[len(parts) - 1 - parts[::-1].index(source)] = target
-        beside = [place.with_name(name) for name in (".".join(parts), _repacked(".".join(parts)))]
+        name = ".".join(parts)
+        names = [name, _repacked(name), name.replace("-src.", "-ref.")]
+        beside = [place.with_name(one) for one in names]
         return [path, str(next((one for one in beside if locate(str(one)).is_file()), beside[0]))]
 
     def read(self, path: str) -> Iterator[Example]:
         """The pairs of a file or of two; files with different numbers of lines are refused."""
-        blank = 0
+        left_out = Counter[str]()
         for number, source, target in self._pairs(path):
-            if source.strip() and target.strip():
-                yield {"source": self._cut(source), "target": self._cut(target), "line": number}
+            pair = self._cut(source), self._cut(target)
+            why = "with a blank side" if not all(pair) else unfit(*pair, self.config.scripts, self.config.ratio)
+            if why:
+                left_out[why] += 1
             else:
-                blank += 1
-        if blank:
-            notice(f"{locate(path)}: {blank:,} pairs with a blank side are left out")
+                yield {"source": pair[0], "target": pair[1], "line": number}
+        for why, count in left_out.items():
+            notice(f"{locate(path)}: {count:,} pairs {why} are left out")
 
     def parse(self, text: str) -> Example:
         """A line of source text."""
@@ -120,11 +132,7 @@ class Parallel(Reader):
             yield from self._cells(path)
             return
         first, second = self.files(path)
-        both = zip_longest(lines(first), lines(second))
-        for source, target in both:
-            if source is None or target is None:
-                _uneven(first, second, (source or target)[0] + sum(1 for _ in both), source is not None)
-            yield (*source, target[1])
+        yield from in_step(first, second, self.config.form)
 
     def _cells(self, path: str) -> Iterator[tuple[int, str, str]]:
         for number, line in lines(path):
@@ -133,13 +141,6 @@ class Parallel(Reader):
                 what = "no tab: a line should hold source and target, a tab between"
                 raise DataError(f"{what}; for two files, set languages, such as [en, de]", locate(path), number)
             yield number, *(cells[:2] if len(cells) > 1 else ("", ""))
-
-
-def _uneven(first: str, second: str, most: int, source_longer: bool) -> None:
-    longer, shorter = (first, second) if source_longer else (second, first)
-    fewer = sum(1 for _ in lines(shorter))
-    what = f"has {most:,} lines, but {locate(shorter)} has {fewer:,}; line by line they should be translations"
-    raise DataError(what, locate(longer))
 
 
 def _repacked(name: str) -> str:
