@@ -1,6 +1,7 @@
 import gzip
 
 import pytest
+from pydantic import ValidationError
 
 from seqloom.data.pairing import in_step, script, unfit
 from seqloom.errors import DataError
@@ -78,3 +79,8 @@ def test_a_reader_leaves_pairs_out_and_finds_references_beside_sources(tmp_path,
     rows = list(Parallel(config, ("source",), ("target",)).read(str(tmp_path / "news-src.en.sgm")))
     assert rows == [{"source": ["b"], "target": ["c"], "line": 2}]
     assert "1 pairs with letters that are not latin are left out" in caplog.text
+
+
+def test_a_script_that_no_letter_has_is_refused():
+    with pytest.raises(ValidationError, match='no script "latn"; did you mean "latin"'):
+        Parallel.Config(scripts=["latn", "latin"])

@@ -93,20 +93,26 @@ def script(letter: str) -> str:
     return "" if name in SCRIPTLESS else name.lower()
 
 
-def unfit(source: list[str], target: list[str], scripts: list[str] | None, ratio: float | None) -> str:
+@cache
+def scripts() -> frozenset[str]:
+    """The scripts of the letters of living languages, those of Unicode's first plane."""
+    return frozenset(map(script, map(chr, range(0x10000)))) - {""}
+
+
+def unfit(source: list[str], target: list[str], expected: list[str] | None, ratio: float | None) -> str:
     """Why a pair is not worth learning from, or "".
 
     Args:
         source: its tokens.
         target: its tokens.
-        scripts: of the source and of the target; a side with a letter of another is left out.
+        expected: the scripts of the source and of the target; a side with a letter of another is left out.
         ratio: how many times longer one side may be.
     """
-    if scripts and source == target:
+    if expected and source == target:
         return "whose sides are equal"
-    for tokens, expected in zip((source, target), scripts or ("", ""), strict=True):
-        if expected and any(script(letter) not in ("", expected) for token in tokens for letter in token):
-            return f"with letters that are not {expected}"
+    for tokens, one in zip((source, target), expected or (), strict=False):
+        if any(script(letter) not in ("", one) for token in tokens for letter in token):
+            return f"with letters that are not {one}"
     if ratio and max(len(source), len(target)) > ratio * min(len(source), len(target)):
         return f"of which one side is over {ratio:g} times longer"
     return ""

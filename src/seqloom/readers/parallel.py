@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from seqloom.data.pairing import Form, in_step, unfit
+from seqloom.config import unknown
+from seqloom.data.pairing import Form, in_step, scripts, unfit
 from seqloom.data.subwords import Cutter, Subwords, learn_pieces, require_tokenizers
 from seqloom.data.tokens import Tokenizer, tokenize
 from seqloom.data.vocabulary import Vocabularies
@@ -51,6 +52,13 @@ class Parallel(Reader):
                     raise ValueError(
                         f"{what}; languages: [en, de] goes with a source file such as train.en or train.en.gz"
                     )
+            return self
+
+        @model_validator(mode="after")
+        def _written(self) -> "Parallel.Config":
+            for name in self.scripts or ():
+                if name not in scripts():
+                    raise ValueError(f"scripts: {unknown('script', name, scripts())}")
             return self
 
         def content(self) -> dict[str, Any]:
