@@ -24,7 +24,7 @@ Store = Annotated[
 @vectors.command()
 def convert(
     source: Annotated[
-        Path, typer.Argument(help="GloVe, word2vec or fastText text (.gz too), or word2vec binary.")
+        Path, typer.Argument(help="GloVe, word2vec or fastText text (.gz too), or binary of the latter two.")
     ],
     out: Annotated[Path, typer.Argument(help="The folder of the store to be.")],
     words: Annotated[

@@ -24,7 +24,7 @@ _FOREIGN = {
     b"PK\x03\x04": "a zip archive; unpack it",
     b"BZh": "a bzip2 archive; unpack it",
     b"\xfd7zXZ\x00": "an xz archive; unpack it",
-    b"\xba\x16\x4f\x2f": "a fastText model; use the .vec file that comes with it",
+    b"\xba\x16\x4f\x2f": "a packed fastText model; unpack it",
     b"\x80": "a pickle, which is never loaded; save the vectors in word2vec format",
     b"\x93NUMPY": "a bare numpy array without words",
 }

@@ -23,27 +23,32 @@ _BLANK = re.compile(r"[\x00-\x20]")
 
 
 class Way(IntEnum):
-    """How a word was found: not at all, as it is, by its lower-cased form, or by that with each digit as 0."""
+    """How a word was found: not at all, as it is, in lower case, with each digit as 0, or made of its n-grams."""
 
     MISSING = 0
     EXACT = 1
     LOWER = 2
     DIGITS = 3
+    SPELT = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """How much of a vocabulary has vectors: the number of words found each way, and the words that were not."""
+    """How much of a vocabulary has vectors: the number of words found each way, and the words that were not.
+
+    `spelt` have one that a fastText model made of their n-grams.
+    """
 
     exact: int
     lower: int
     digits: int
     missing: tuple[str, ...]
+    spelt: int = 0
 
     @property
     def words(self) -> int:
         """How many words were asked for."""
-        return self.exact + self.lower + self.digits + len(self.missing)
+        return self.exact + self.lower + self.digits + self.spelt + len(self.missing)
 
     @property
     def share(self) -> float:
@@ -52,6 +57,7 @@ class Coverage:
 
     def __str__(self) -> str:
         found = f"{self.exact} as they are, {self.lower} in lower case, {self.digits} with digits as 0"
+        found += f", {self.spelt} from their n-grams" if self.spelt else ""
         missing = f"; {len(self.missing)} missing, such as {' '.join(self.missing[:8])}" if self.missing else ""
         return f"{self.share:.1%} of {self.words} words have a vector: {found}{missing}"
 
@@ -82,9 +88,17 @@ class Match:
     @property
     def coverage(self) -> Coverage:
         """How many words were found, and which were not."""
-        exact, lower, digits = (int((self.ways == way).sum()) for way in (Way.EXACT, Way.LOWER, Way.DIGITS))
+        exact, lower, digits, spelt = (int((self.ways == way).sum()) for way in list(Way)[1:])
         missing = (self.words[place] for place in np.flatnonzero(~self.found))
-        return Coverage(exact, lower, digits, tuple(missing))
+        return Coverage(exact, lower, digits, tuple(missing), spelt)
+
+    def spelling(self, spelt: Callable[[Sequence[str]], tuple[Matrix, list[bool]]], rank: int) -> "Match":
+        """This match with vectors for missing words that `spelt` makes, and tells which it could; `rank` is theirs."""
+        missing = np.flatnonzero(~self.found)
+        made, able = spelt([self.words[place] for place in missing])
+        places, ways, ranks, vectors = missing[able], self.ways.copy(), self.ranks.copy(), self.vectors.copy()
+        ways[places], ranks[places], vectors[places] = Way.SPELT, rank, made[able]
+        return Match(self.words, ways, ranks, vectors)
 
     def filled(self, unknown: Unknown = "zero", *, seed: int = 0) -> Matrix:
         """The vectors, shape (words, size), with something in place of the missing ones.

@@ -7,12 +7,14 @@ in the size of the file. `convert` makes a store of such a file, or of the part 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from seqloom.data.fasttext import FastTextModel, is_fasttext
 from seqloom.data.vector_files import Source, foreign
 from seqloom.data.vector_format import Header
 from seqloom.data.vector_lines import ALL, Matrix, Undecodable
@@ -43,12 +45,13 @@ class Vectors:
 
     def __init__(self, source: Source) -> None:
         self._source = source
+        self._model = source if isinstance(source, FastTextModel) else None
 
     @classmethod
     def open(
         cls, path: str | Path, *, header: Header = "check", undecodable: Undecodable = "error"
     ) -> "Vectors":
-        """Open a store's folder or a file: text (GloVe, word2vec, fastText .vec; or gzipped), word2vec's binary.
+        """Open a store's folder or a file: text of GloVe, word2vec or fastText, or binary of the latter two.
 
         Args:
             path: the folder or file; `${data}` is filled in.
@@ -60,6 +63,8 @@ class Vectors:
             DataError: there is nothing, or not this, at the path, or it is damaged; it says where.
         """
         path = locate(path)
+        if is_fasttext(path):
+            return cls(FastTextModel(path, undecodable))
         return cls(open_store(path) if is_store(path) else foreign(path, header, undecodable))
 
     @classmethod
@@ -132,7 +137,8 @@ class Vectors:
 
         The forms are, in this order: the word itself; the first word of the source with the same lower-cased form;
         the first whose lower-cased form is the same once every digit is 0 (Lin et al., 2018). One vector may serve
-        several words.
+        several words. A word that a fastText model lacks in each form gets the mean of its n-grams, if `loosest` is
+        "digits".
 
         Args:
             words: the vocabulary.
@@ -143,7 +149,10 @@ class Vectors:
         names = [name for part in parts for name in part.words]
         ranks = np.concatenate([np.full(1, -1), *(part.ranks for part in parts)])
         zero = np.zeros((1, self.size), np.float32)
-        return wanted.match(names, ranks, np.concatenate([zero, *(part.vectors for part in parts)]))
+        match = wanted.match(names, ranks, np.concatenate([zero, *(part.vectors for part in parts)]))
+        if self._model is None or loosest != "digits":
+            return match
+        return match.spelling(self._model.spelt, rank=len(self._model))
 
     def near(self, word: str | NDArray[Any], k: int = 10) -> list[tuple[str, float]]:
         """The k words whose vectors have the highest cosine with that of a word, itself left out, and the cosines.
@@ -210,6 +219,14 @@ def _read_whole(source: Source) -> Table:
     return Table(source.name, matrix, lambda: words)
 
 
+def _made(vectors: Vectors, words: Sequence[str]) -> Iterator[_Part]:
+    """The vectors that a fastText model makes of those words that it lacks."""
+    if vectors._model is not None and words:
+        match = vectors.match(words)
+        made = np.flatnonzero(match.ways == Way.SPELT)
+        yield _Part([match.words[place] for place in made], match.ranks[made], match.vectors[made])
+
+
 @dataclass(frozen=True, slots=True)
 class Conversion:
     """What `convert` wrote."""
@@ -237,7 +254,8 @@ def convert(
     Args:
         source: the vectors, or the path of a store or file, opened as `Vectors.open` would with the last two.
         folder: the store to be.
-        only: a vocabulary: only rows that `match` could give for its words, in any form, are written.
+        only: a vocabulary: only rows that `match` could give for its words, in any form, are written, and what a
+            fastText model makes of the words that it lacks.
         limit: only the first so many rows of the source are looked at.
         dtype: "float32", or "float16" at half the size.
         header: see `Vectors.open`.
@@ -251,7 +269,10 @@ def convert(
     folder = locate(folder)
     if folder.exists() and not is_store(folder) and (folder.is_file() or any(folder.iterdir())):
         raise DataError("this is no store of word vectors, and is not overwritten; name another folder", folder)
-    rows = _picked(source._source, Wanted(only) if only is not None else None, limit)
+    only = None if only is None else tuple(only)
+    rows = chain(
+        _picked(source._source, Wanted(only) if only is not None else None, limit), _made(source, only or ())
+    )
     with replacing_folder(folder) as partial:
         pairs = ((part.words, part.vectors) for part in rows)
         info = write_store(partial, source.name, source.size, dtype, pairs)
