@@ -68,7 +68,7 @@ class Relate(PairedHead):
 
         `loss`: `distribution`, over the scale's whole numbers, or `squared`, the mean squared error of a sigmoid
         stretched over the scale. `symmetric`: whether the order of the texts means nothing. All other keys are those of
-        `classify`.
+        `classify`; the paper's `activation` is `sigmoid`, with which learning begins more slowly.
         """
 
         besides: ClassVar[frozenset[str]] = ScorerTable.besides | {"lowest", "highest", "loss"}
@@ -78,7 +78,7 @@ class Relate(PairedHead):
         highest: pydantic.FiniteFloat = 5.0
         loss: Literal["distribution", "squared"] = "distribution"
         hidden: list[Count] = [50]
-        activation: Literal["relu", "tanh", "sigmoid"] = "sigmoid"
+        activation: Literal["relu", "tanh", "sigmoid"] = "tanh"
         symmetric: bool = True
 
         @pydantic.model_validator(mode="after")
