@@ -128,3 +128,10 @@ def test_a_label_that_training_never_showed_is_told_with_its_place(task, caplog)
         tell_unseen(one, one.read("dev"), vocabularies, "dev")
     (told,) = caplog.messages
     assert told.endswith('b.tsv:3: the label "new" stands in dev but never in training; it counts as wrong')
+
+
+def test_one_file_is_cleaned_to_train_on_and_whole_as_dev_whichever_was_cached_first(task):
+    files = "train: '${data}/train.en', dev: '${data}/./train.en', languages: [en, de], clean: {}"
+    reader = f"{{type: parallel, {files}}}"
+    made = task(reader, "translate, hidden: 2", train_en="a\nb\n", train_de="A\nb\n")
+    assert [len(made.read(split)) for split in ("train", "dev", "train")] == [1, 2, 1]

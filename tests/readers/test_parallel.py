@@ -75,7 +75,7 @@ def test_a_blank_side_leaves_the_files_in_step(tmp_path):
 def test_sides_of_unequal_length_are_refused_with_both_counts(tmp_path, source, target):
     path = pair(tmp_path, source, target)
     longer, shorter = ("en", "de") if len(source) > len(target) else ("de", "en")
-    expected = f"train.{longer}: has 3 lines, but {tmp_path}/train.{shorter} has 1; line by line they should be"
+    expected = f"train.{longer}: has 3 lines, but {tmp_path}/train.{shorter} has 1; one by one they should be"
     with pytest.raises(DataError, match=expected):
         list(reader(languages=["en", "de"]).read(path))
 
@@ -89,3 +89,62 @@ def test_a_line_without_a_tab_is_refused(tmp_path):
 def test_a_file_name_without_the_language_is_refused_at_once():
     with pytest.raises(ValidationError, match=r'the file name train\.txt has no part "en" between dots'):
         Parallel.Config(languages=["en", "de"], train="train.txt")
+
+
+def test_sides_of_segments_are_pairs_whatever_lines_they_take(tmp_path):
+    (tmp_path / "newstest-deen-src.de.sgm").write_text(
+        "<doc>\n<seg id=1>Ein Hund</seg>\n<seg id=2>&amp;</seg>\n"
+    )
+    (tmp_path / "newstest-deen-ref.en.sgm").write_text("<seg>A\ndog</seg><seg>and</seg>")
+    one = reader(languages=["de", "en"])
+    path = str(tmp_path / "newstest-deen-src.de.sgm")
+    assert one.files(path)[1] == str(tmp_path / "newstest-deen-ref.en.sgm")
+    assert list(one.read(path)) == [
+        {"source": ["Ein", "Hund"], "target": ["A", "dog"], "line": 2},
+        {"source": ["&"], "target": ["and"], "line": 3},
+    ]
+
+
+def test_unequal_segments_are_refused_with_both_counts(tmp_path):
+    path = pair(tmp_path, "<seg>a</seg>\n\n\n", "<seg>a</seg><seg>b</seg>")
+    expected = f"train.de: has 2 segments, but {tmp_path}/train.en has 1;"
+    with pytest.raises(DataError, match=expected):
+        list(reader(languages=["en", "de"], format="segments").read(path))
+
+
+def test_lines_of_metadata_are_left_out_in_step_and_counted(tmp_path):
+    (tmp_path / "train.tags.de-en.de").write_text("<url>x</url>\n Ein\n<title>Titel</title>\n\nZwei\n")
+    (tmp_path / "train.tags.de-en.en").write_text("<url>x</url>\n One\n<title>Title</title>\nx\nTwo\n")
+    told = Told()
+    with showing(told):
+        found = list(reader(languages=["de", "en"]).read(str(tmp_path / "train.tags.de-en.de")))
+    assert [(one["source"], one["target"], one["line"]) for one in found] == [
+        (["Ein"], ["One"], 2),
+        (["Zwei"], ["Two"], 5),
+    ]
+    place = tmp_path / "train.tags.de-en.de"
+    assert told.notices == [f"{place}: 2 lines of metadata, 1 pairs with a blank side are left out"]
+
+
+def test_a_format_overrules_the_name(tmp_path):
+    (tmp_path / "train.tags.de").write_text("<url>x</url>\n")
+    (tmp_path / "train.tags.en").write_text("<url>x</url>\n")
+    one = reader(languages=["de", "en"], format="lines")
+    assert [found["source"] for found in one.read(str(tmp_path / "train.tags.de"))] == [["<url>x</url>"]]
+
+
+def test_one_side_alone_is_refused_at_once():
+    with pytest.raises(ValidationError, match=r"dev\.de\.xml holds one side of the pairs; name the other"):
+        Parallel.Config(dev="dev.de.xml")
+
+
+def test_training_pairs_are_cleaned_and_counted_by_reason_those_of_other_files_stay(tmp_path):
+    path = pair(tmp_path, "a\nb\nc c c\nд\n\n", "A\nb\nC\nD\nE\n")
+    keys = {"languages": ["en", "de"], "clean": {"source": ["latin"], "ratio": 2}}
+    told = Told()
+    with showing(told):
+        found = list(reader(train=path, **keys).read(path))
+    assert [one["line"] for one in found] == [1]
+    reasons = "1 pairs beyond ratio 2, 1 pairs in another script, 1 pairs with a blank side"
+    assert told.notices == [f"{path}: {reasons}, 1 pairs with equal sides are left out"]
+    assert len(list(reader(dev=path, **keys).read(path))) == 4

@@ -136,6 +136,8 @@ class Task:
         key["longest"] = config.longest
         if self.reader.learned:
             key["learned"] = self.reader.learned
+        if variant := self.reader.variant(path):
+            key["variant"] = variant
 
         def make(folder: Any) -> Columns:
             examples = map(self.reader.cut, track(self.reader.read(path), f"reading {where}"))

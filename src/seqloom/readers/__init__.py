@@ -72,6 +72,10 @@ class Reader(Part, ABC):
         """All the files that reading `path` reads, itself first."""
         return [path]
 
+    def variant(self, path: str) -> str:
+        """What, beside its content and the reader's table, decides which of a file's rows are read."""
+        return ""
+
     @abstractmethod
     def read(self, path: str) -> Iterator[Example]:
         """The examples of a file; a DataError names file and line of what is wrong."""

@@ -1,15 +1,17 @@
 """Parallel text: line n of one file is the translation of line n of another, or both stand in one line."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from itertools import zip_longest
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from seqloom.config import unknown
-from seqloom.data.pairing import Form, in_step, scripts, unfit
+from seqloom.data.bitext import Form, form_of, side_texts
+from seqloom.data.cleaning import Cleaning
 from seqloom.data.subwords import Cutter, Subwords, learn_pieces, require_tokenizers
 from seqloom.data.tokens import Tokenizer, tokenize
 from seqloom.data.vocabulary import Vocabularies
@@ -27,22 +29,18 @@ class Parallel(Reader):
 
         With [en, de], the file train.en.gz (named in `train`) holds the sources and train.de.gz beside it the
         targets. Without, a line holds both, a tab between; what stands behind a further tab is left out.
-        `form`: of two files, `lines`; `tags`, lines of which some say what a talk is (IWSLT's training files); or
-        `segments` (.sgm and .xml, which are read so by themselves).
-
-        `lower`: whether letters are lower-cased. `subwords`: into how many learnt pieces words are cut. Pairs are left
-        out, and counted, that have letters of other `scripts` than these two, such as [latin, cyrillic], or equal
-        sides; and those of which one side is over `ratio` times longer.
+        `format`: whether a side is plain `lines`, lines among `tags` of metadata (IWSLT's train.tags.de-en.de), or the
+        `segments` of XML or SGML; unset, the file's name decides. `clean`: which training pairs are left out as hardly
+        translations. `lower`: whether letters are lower-cased. `subwords`: into how many learnt pieces words are cut.
         """
 
         type: Literal["parallel"] = "parallel"
         languages: Annotated[list[str], Field(min_length=2, max_length=2)] | None = None
+        format: Form | None = None
+        clean: Cleaning | None = None
         tokenizer: Tokenizer = "words"
         lower: bool = False
         subwords: Subwords | None = None
-        form: Form | None = None
-        scripts: Annotated[list[str], Field(min_length=2, max_length=2)] | None = None
-        ratio: Annotated[float, Field(ge=1)] | None = None
 
         @model_validator(mode="after")
         def _named(self) -> "Parallel.Config":
@@ -52,13 +50,9 @@ class Parallel(Reader):
                     raise ValueError(
                         f"{what}; languages: [en, de] goes with a source file such as train.en or train.en.gz"
                     )
-            return self
-
-        @model_validator(mode="after")
-        def _written(self) -> "Parallel.Config":
-            for name in self.scripts or ():
-                if name not in scripts():
-                    raise ValueError(f"scripts: {unknown('script', name, scripts())}")
+                if path is not None and not self.languages and (self.format or form_of(path)) != "lines":
+                    what = f"{Path(path).name} holds one side of the pairs"
+                    raise ValueError(f"{what}; name the other with languages, such as [de, en]")
             return self
 
         def content(self) -> dict[str, Any]:
@@ -81,22 +75,33 @@ class Parallel(Reader):
         parts = place.name.split(".")
         parts[len(parts) - 1 - parts[::-1].index(source)] = target
         name = ".".join(parts)
-        names = [name, _repacked(name), name.replace("-src.", "-ref.")]
+        names = (one for each in (name, _referring(name)) for one in (each, _repacked(each)))
         beside = [place.with_name(one) for one in names]
         return [path, str(next((one for one in beside if locate(str(one)).is_file()), beside[0]))]
 
     def read(self, path: str) -> Iterator[Example]:
-        """The pairs of a file or of two; files with different numbers of lines are refused."""
-        left_out = Counter[str]()
+        """The pairs of a file or of two; files with different numbers of lines or segments are refused."""
+        left_out: Counter[str] = Counter()
+        clean = self.config.clean if self.variant(path) else None
         for number, source, target in self._pairs(path):
+            if source is None or target is None:
+                left_out["lines of metadata"] += 1
+                continue
+            if not (source.strip() and target.strip()):
+                left_out["pairs with a blank side"] += 1
+                continue
             pair = self._cut(source), self._cut(target)
-            why = "with a blank side" if not all(pair) else unfit(*pair, self.config.scripts, self.config.ratio)
-            if why:
+            if clean is not None and (why := clean.refusal(*pair)):
                 left_out[why] += 1
             else:
                 yield {"source": pair[0], "target": pair[1], "line": number}
-        for why, count in left_out.items():
-            notice(f"{locate(path)}: {count:,} pairs {why} are left out")
+        if left_out:
+            reasons = ", ".join(f"{count:,} {reason}" for reason, count in sorted(left_out.items()))
+            notice(f"{locate(path)}: {reasons} are left out")
+
+    def variant(self, path: str) -> str:
+        """Training pairs are cleaned, those of other files are not."""
+        return "cleaned" if self.config.clean is not None and path == self.config.train else ""
 
     def parse(self, text: str) -> Example:
         """A line of source text."""
@@ -135,12 +140,21 @@ class Parallel(Reader):
     def _cut(self, text: str) -> list[str]:
         return tokenize(text.lower() if self.config.lower else text, self.config.tokenizer)
 
-    def _pairs(self, path: str) -> Iterator[tuple[int, str, str]]:
+    def _pairs(self, path: str) -> Iterator[tuple[int, str | None, str | None]]:
         if self.config.languages is None:
             yield from self._cells(path)
             return
         first, second = self.files(path)
-        yield from in_step(first, second, self.config.form)
+        forms = [self.config.format or form_of(one) for one in (first, second)]
+        both = zip_longest(side_texts(first, forms[0]), side_texts(second, forms[1]))
+        for count, (source, target) in enumerate(both):
+            if source is None or target is None:
+                longer, shorter = (first, second) if target is None else (second, first)
+                unit = "segments" if "segments" in forms else "lines"
+                most = count + 1 + sum(1 for _ in both)
+                what = f"has {most:,} {unit}, but {locate(shorter)} has {count:,}"
+                raise DataError(f"{what}; one by one they should be translations", locate(longer))
+            yield (*source, target[1])
 
     def _cells(self, path: str) -> Iterator[tuple[int, str, str]]:
         for number, line in lines(path):
@@ -149,6 +163,12 @@ class Parallel(Reader):
                 what = "no tab: a line should hold source and target, a tab between"
                 raise DataError(f"{what}; for two files, set languages, such as [en, de]", locate(path), number)
             yield number, *(cells[:2] if len(cells) > 1 else ("", ""))
+
+
+def _referring(name: str) -> str:
+    """The name of the translations of WMT's newstest2016-deen-src.de.sgm: those end in -ref."""
+    swapped = {"-src.": "-ref.", "-ref.": "-src."}
+    return re.sub("-(?:src|ref)[.]", lambda found: swapped[found[0]], name)
 
 
 def _repacked(name: str) -> str:
