@@ -43,6 +43,7 @@ SAMPLES = {
         ' {"context": "c", "qas": [{"id": "2", "question": "c", "answers": []}]}]}]}',
         ("document", "question"),
     ),
+    "trees": Sample({}, "one.txt", "(1 (0 A) (2 b))\n(2 c)\n"),
     "table": Sample({**BLANKS, "columns": {"text": "t", "label": "l"}}, "one.tsv", "l\tt\nx\tA b\ny\tc\n"),
 }
 """By kind of reader, a file of two rows; all texts of the first are `A b`, those of the second `c`."""

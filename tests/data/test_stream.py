@@ -11,7 +11,7 @@ from seqloom.data.stream import Stream
 from seqloom.data.tokens import Index, View
 from seqloom.data.vocabulary import Vocabulary
 
-TEXTS = st.lists(st.integers(1, 9), min_size=4, max_size=12)
+TEXTS = st.lists(st.integers(1, 9), min_size=6, max_size=12)
 WINDOWS = st.tuples(st.integers(1, 3), st.integers(1, 8), st.booleans())
 
 

@@ -1,0 +1,127 @@
+"""Labelled trees in brackets, one a line: sentences, or all phrases in them, with their labels."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from seqloom.config import Count
+from seqloom.data.tokens import tokenize
+from seqloom.errors import DataError
+from seqloom.files import lines, locate
+from seqloom.progress import notice
+from seqloom.readers import Example, Reader, ReaderTable
+
+PIECE = re.compile(r"[()]|[^\s()]+")
+UNESCAPED = {"-LRB-": "(", "-RRB-": ")", "-LSB-": "[", "-RSB-": "]", "-LCB-": "{", "-RCB-": "}"}
+
+
+@dataclass(slots=True)
+class Tree:
+    """A phrase: its label, the phrases it is made of, and its words."""
+
+    label: str
+    parts: list["Tree"] = field(default_factory=list)
+    words: list[str] = field(default_factory=list)
+
+    def phrases(self) -> Iterator["Tree"]:
+        """The phrase and all phrases inside, from left to right, each before its parts."""
+        waiting = [self]
+        while waiting:
+            one = waiting.pop()
+            yield one
+            waiting.extend(reversed(one.parts))
+
+
+class Trees(Reader):
+    """Sentences with the label of their tree's root, such as the Stanford Sentiment Treebank's."""
+
+    class Config(ReaderTable):
+        """`phrases`: whether each phrase of at least `least` words is a training row of its own, equal ones once.
+
+        `skip`: labels whose rows are left out; `join`: what labels become, such as {"0": neg, "1": neg, "3": pos,
+        "4": pos} with skip: ["2"], for sentiment with two classes.
+        """
+
+        type: Literal["trees"] = "trees"
+        phrases: bool = False
+        least: Count = 1
+        skip: list[str] = []
+        join: dict[str, str] = {}
+        lower: bool = False
+
+    @classmethod
+    def gives(cls, config: Any) -> frozenset[str]:
+        """`text` and `label`."""
+        return frozenset({"text", "label"})
+
+    def variant(self, path: str) -> str:
+        """Phrases are read of the training file alone."""
+        return "phrases" if self.config.phrases and path == self.config.train else ""
+
+    def read(self, path: str) -> Iterator[Example]:
+        """The sentences, or, of the training file, their phrases."""
+        seen: set[tuple[str, ...]] = set()
+        whole, again = not self.variant(path), 0
+        for number, line in lines(path):
+            if not line.strip():
+                continue
+            tree = parsed(line, path, number)
+            for one in [tree] if whole else tree.phrases():
+                row = self._row(one)
+                if one.label in self.config.skip or (not whole and len(one.words) < self.config.least):
+                    continue
+                if not whole and (known := (row["label"], *row["text"])) in seen:
+                    again += 1
+                    continue
+                if not whole:
+                    seen.add(known)
+                yield {**row, "line": number}
+        if again:
+            notice(f"{locate(path)}: {again:,} phrases that came before are left out")
+
+    def parse(self, text: str) -> Example:
+        """A line of raw text, words with blanks between."""
+        return {"text": tokenize(text.lower() if self.config.lower else text, "blanks")}
+
+    def _row(self, one: Tree) -> Example:
+        words = [UNESCAPED.get(word, word) for word in one.words]
+        label = self.config.join.get(one.label, one.label)
+        return {"text": [word.lower() for word in words] if self.config.lower else words, "label": label}
+
+
+def parsed(line: str, path: str, number: int) -> Tree:
+    """The tree of a line.
+
+    Raises:
+        DataError: the brackets do not close, or a phrase has no label or no word.
+    """
+    top, above = Tree(""), list[Tree]()
+    expects_label = False
+    for piece in PIECE.findall(line):
+        if expects_label and piece in "()":
+            raise DataError(f'a label should follow "(", found "{piece}"', locate(path), number)
+        if piece == "(":
+            above.append(top)
+            top, expects_label = Tree(""), True
+        elif piece == ")":
+            top = _closed(top, above, path, number)
+        elif expects_label:
+            top.label, expects_label = piece, False
+        else:
+            top.words.append(piece)
+    if above or len(top.parts) != 1 or len(top.words) != len(top.parts[0].words):
+        what = "should be one tree, as in (3 (2 A) (4 delight)); brackets do not close, or there is more"
+        raise DataError(what, locate(path), number)
+    return top.parts[0]
+
+
+def _closed(phrase: Tree, above: list[Tree], path: str, number: int) -> Tree:
+    """What stands around a phrase that is complete, with the phrase in it."""
+    if not above or not phrase.words:
+        what = 'a ")" has no "("' if not above else f"the phrase ({phrase.label}) has no word"
+        raise DataError(what, locate(path), number)
+    outer = above.pop()
+    outer.parts.append(phrase)
+    outer.words.extend(phrase.words)
+    return outer

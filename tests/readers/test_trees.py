@@ -1,0 +1,52 @@
+import pytest
+
+from seqloom.errors import DataError
+from seqloom.readers.trees import Trees
+
+TREES = "(3 (2 A) (4 (3 true) (4 delight)))\n\n(1 (2 A) (1 (0 -LRB-bore-RRB-) (2 -RRB-)))\n(2 A)\n"
+
+
+@pytest.fixture
+def read(tmp_path):
+    def found(text=TREES, as_train=True, **keys):
+        path = tmp_path / "train.txt"
+        path.write_text(text)
+        one = Trees(Trees.Config(**({"train": str(path)} if as_train else {}), **keys), ("text",))
+        return [(" ".join(row["text"]), row["label"], row["line"]) for row in one.read(str(path))]
+
+    return found
+
+
+def test_a_sentence_has_the_label_of_its_root(read):
+    assert read() == [("A true delight", "3", 1), ("A -LRB-bore-RRB- )", "1", 3), ("A", "2", 4)]
+
+
+def test_phrases_of_the_training_file_are_rows_each_once(read, caplog):
+    rows = [("A true delight", "3"), ("A", "2"), ("true delight", "4"), ("true", "3"), ("delight", "4")]
+    assert [row[:2] for row in read(phrases=True)][:5] == rows
+    assert [row[0] for row in read(phrases=True)].count("A") == 1
+    assert "2 phrases that came before are left out" in caplog.text
+    assert len(read(phrases=True, as_train=False)) == 3
+    assert [row[0] for row in read(phrases=True, least=2)][:2] == ["A true delight", "true delight"]
+
+
+def test_labels_are_joined_and_skipped(read):
+    keys = {"skip": ["2"], "join": {"1": "neg", "0": "neg", "3": "pos", "4": "pos"}, "lower": True}
+    assert read(**keys) == [("a true delight", "pos", 1), ("a -lrb-bore-rrb- )", "neg", 3)]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("(3 (2 A) (4 delight)", "should be one tree"),
+        ("(3 A))", r'a "\)" has no "\("'),
+        ("(3 (2) (4 delight))", r"the phrase \(2\) has no word"),
+        ("((2 A) (4 delight))", r'a label should follow "\(", found "\("'),
+        ("(2 A) (4 delight)", "should be one tree"),
+        ("(2 A) more", "should be one tree"),
+        ("plain text", "should be one tree"),
+    ],
+)
+def test_a_line_that_is_no_tree_is_told(read, line, message):
+    with pytest.raises(DataError, match=rf"train.txt:2.*{message}"):
+        read(f"(2 A)\n{line}\n")
