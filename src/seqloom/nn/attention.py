@@ -27,6 +27,9 @@ class Memory:
     values: Tensor
     past: Tensor
 
+    def __len__(self) -> int:
+        return len(self.past)
+
     def select(self, rows: Tensor) -> "Memory":
         """Some of its texts."""
         return Memory(self.keys[rows], self.values[rows], self.past[rows])

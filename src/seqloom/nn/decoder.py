@@ -1,7 +1,7 @@
 """An LSTM that writes a text word by word, attending to the states of another."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol, Self
 
 import torch
 from torch import Tensor, nn
@@ -27,6 +27,9 @@ class DecoderState:
     hidden: tuple[Tensor, ...]
     cells: tuple[Tensor, ...]
     attended: Tensor
+
+    def __len__(self) -> int:
+        return len(self.attended)
 
     def select(self, rows: Tensor) -> "DecoderState":
         """The states of some rows."""
@@ -188,6 +191,28 @@ class AttentionDecoder(nn.Module):
         return self.output.weight, self.output.bias
 
 
+class Selected(Protocol):
+    """Records of a batch, of which some rows can be taken."""
+
+    def __len__(self) -> int: ...
+
+    def select(self, rows: Tensor) -> Self:
+        """Some of its rows."""
+
+
+class WordDecoder(Protocol):
+    """A decoder that writes one word more of several texts at a time."""
+
+    def gates(self) -> Any:
+        """Its weights as `step` takes them."""
+
+    def step(self, words: Tensor, memory: Any, state: Any, gates: Any) -> tuple[Tensor, Tensor, Any]:
+        """One word more: what is scored (batch, out), attention (batch, time of the memory), the new state."""
+
+    def scores(self, attended: Tensor) -> Tensor:
+        """Scores of the next word."""
+
+
 class DecoderWriter:
     """A decoder that writes for beam search, at first one hypothesis for each text of its memory.
 
@@ -197,7 +222,7 @@ class DecoderWriter:
         state: before the first word of each text.
     """
 
-    def __init__(self, decoder: AttentionDecoder, memory: Memory, state: DecoderState) -> None:
+    def __init__(self, decoder: WordDecoder, memory: Selected, state: Selected) -> None:
         self.decoder, self.memory, self.state = decoder, memory, state
         self.gates = decoder.gates()
 
@@ -222,7 +247,7 @@ class DecoderWriter:
 
     @property
     def _width(self) -> int:
-        return len(self.state.attended) // len(self.memory.past)
+        return len(self.state) // len(self.memory)
 
 
 def _cell(gates: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
