@@ -33,6 +33,11 @@ LENGTHS = (5, 1, 3, 8, 2, 5)
 NUMBER = 16
 """For every key that needs a number."""
 
+TOGETHER: dict[str, list[dict[str, Any]]] = {
+    "translate": [{"context": "final", "cell": "gru"}, {"context": "final", "cell": "gru", "bridge": "copy"}]
+}
+"""By kind, keys that are tried together; a switch of which one value needs them is not tried alone."""
+
 NEARLY = 0.5
 """Percent: a wrong label among those of the made-up rows costs more; a correlation comes as near to 100."""
 
@@ -68,8 +73,15 @@ def variants(family: str, kind: str) -> Iterator[Configuration]:
     yield plain(family, kind)
     for key, info in kinds(family)[kind].Config.model_fields.items():
         for other in switches(info.annotation):
-            if other != info.default and key != "type":
+            if other != info.default and key != "type" and not goes_with(kind, key, other):
                 yield plain(family, kind) | {key: other}
+    for keys in TOGETHER.get(kind, []):
+        yield plain(family, kind) | keys
+
+
+def goes_with(kind: str, key: str, value: Any) -> bool:
+    """Whether a value needs other keys."""
+    return (kind, key, value) == ("translate", "cell", "gru")
 
 
 def switches(annotation: Any) -> list[Any]:

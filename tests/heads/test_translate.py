@@ -146,3 +146,30 @@ def test_target_vectors_that_do_not_fit_are_refused(tmp_path, keys, word, messag
     settings["vectors"] = {"german": {"path": str(tmp_path / "german.txt")}}
     with pytest.raises(ConfigError, match=message):
         tiny.trained(settings, tmp_path / "run")
+
+
+@pytest.mark.parametrize("cell", ["gru", "lstm"])
+def test_a_translator_without_attention_learns_searches_and_tells_what_it_found(tmp_path, cell):
+    asked = config(tmp_path, context="final", cell=cell, bridge="copy", minimum=1)
+    model = Model.load(tiny.trained(asked, tmp_path / "run").folder)
+    assert model.figures["dev"]["de"]["bleu"] == pytest.approx(100)
+    assert model.predict("de", ["the lamp"]) == [["der", "Leuchte"]]
+    (told,) = model.explain("de", ["the lamp"])
+    assert set(told["translations"][0]) == {"words", "score"}
+    drawn = Model(tiny.untrained(asked | {"seed": 2}))
+    assert drawn.predict("de", ["the lamp"]) == drawn.predict("de", ["the lamp", "a moth sees"])[:1]
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"cell": "gru"}, "cell: gru goes with context: final"),
+        ({"context": "final", "coverage": 0.2}, "nothing is looked at, and nothing reads coverage"),
+        ({"context": "final", "replace_unknown": True}, "nothing reads replace_unknown"),
+        ({"context": "final", "bridge": "copy", "hidden": 10}, "states have 24 numbers, the decoder's 10"),
+        ({"context": "final", "tied": True, "size": 5}, "words have 5 numbers, the decoder's states 24"),
+    ],
+)
+def test_keys_that_do_not_go_together_are_refused(tmp_path, keys, message):
+    with pytest.raises(ConfigError, match=message):
+        tiny.untrained(config(tmp_path, **keys))

@@ -1,4 +1,4 @@
-"""Another text for a text: translation by an LSTM decoder with attention."""
+"""Another text for a text: by a decoder that attends to its states, or that is given its vector."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import torch
 from pydantic import Field as Limits
+from pydantic import model_validator
 from torch import Tensor, nn
 
 from seqloom.config import Choice, Count, Natural, Share, Table
@@ -20,20 +21,26 @@ from seqloom.heads import Head
 from seqloom.metrics import bleu, require_bleu
 from seqloom.nn.attention import Memory
 from seqloom.nn.beam import Hypothesis, Search, beam_search
+from seqloom.nn.conditional import Condition, ConditionalDecoder, ConditionalState
 from seqloom.nn.decoder import AttentionDecoder, DecoderState, DecoderWriter
 from seqloom.nn.sampling import Sampling, sample
+from seqloom.nn.unrolling import Cell
 from seqloom.progress import notice
 
 ROOM = 10
 """A translation may have twice as many words as its source, and this many more."""
 
 
+ATTENDING = ("attention", "input_feeding", "coverage", "replace_unknown")
+"""The keys that are about what is looked at."""
+
+
 @dataclass(frozen=True, slots=True)
 class Begun:
     """Where translations of a batch begin: what decoding needs."""
 
-    memory: Memory
-    state: DecoderState
+    memory: Memory | Condition
+    state: DecoderState | ConditionalState
 
 
 class Drawn(Table):
@@ -46,15 +53,18 @@ class Drawn(Table):
 
 
 class Translate(Head):
-    """Translation (Luong et al. 2015; McCann et al. 2017, section 3)."""
+    """Translation (Luong et al. 2015; McCann et al. 2017, section 3), or from one vector (Subramanian et al. 2018)."""
 
     class Config(Table):
         """The decoder, its training and its search.
 
         `hidden`: units of a layer; `size`: numbers in a target word's vector, by default as many; `vectors`: a store
-        that those of its words begin with, to be trained on. `attention`: how states are compared; `input_feeding`:
-        whether what attention gave goes into the next word. `bridge`: the decoder's first state, `linear`: learnt from
-        the last of the encoder's top layer, or `copy`: the last of its top layers as they are, of as many units.
+        that those of its words begin with, to be trained on. `context`: what a decoder gets of the source with each
+        word, by `attention` to its states, or the encoder's `final` state; `cell`: of the decoder's layers, `gru` where
+        the context is final. `attention`: how states are compared; `input_feeding`: whether what attention gave goes
+        into the next word. `bridge`: the decoder's first state, `linear`: learnt from the last of the encoder's top
+        layer, or `copy`: the last of its top layers as they are, of as many units; where the context is final, the last
+        of the top layer.
         `tied`: target words are scored by their own vectors. `smoothing`: the share of a label given to all words.
         `minimum`, `most`: which target words are listed.
 
@@ -68,6 +78,8 @@ class Translate(Head):
         size: Count | None = None
         vectors: Annotated[str | None, Choice("vectors", names=("vectors",), inline=False)] = None
         layers: Count = 1
+        context: Literal["attention", "final"] = "attention"
+        cell: Cell = "lstm"
         attention: Literal["general", "dot", "mlp"] = "general"
         input_feeding: bool = True
         bridge: Literal["linear", "copy"] = "linear"
@@ -82,6 +94,17 @@ class Translate(Head):
         limit: Count = 100
         replace_unknown: bool = False
         sampling: Drawn | None = None
+
+        @model_validator(mode="after")
+        def _attending(self) -> "Translate.Config":
+            if self.context == "attention" and self.cell == "gru":
+                raise ValueError("cell: gru goes with context: final; a decoder with attention has cell: lstm")
+            fields = type(self).model_fields
+            idle = [key for key in ATTENDING if getattr(self, key) != fields[key].default]
+            if self.context == "final" and idle:
+                what = f"with context: final nothing is looked at, and nothing reads {', '.join(idle)}"
+                raise ValueError(f"{what}; leave it out, or take context: attention")
+            return self
 
     encodes = ("source",)
     measures: ClassVar[bool] = True
@@ -124,24 +147,26 @@ class Translate(Head):
     ) -> None:
         super().__init__(config, size=size, vocabularies=vocabularies)
         self.config, self.target = config, vocabularies["target"]
+        self.decoder: AttentionDecoder | ConditionalDecoder
+        self.bridge: nn.Linear | None = None
+        words, common = _word_size(config, vectors), {"dropout": config.dropout, "tied": config.tied}
+        sizes = (len(self.target), words, config.hidden, size, config.layers)
+        if config.context == "final":
+            self.decoder = ConditionalDecoder(*sizes, config.cell, config.bridge, **common)
+        else:
+            self.decoder = AttentionDecoder(*sizes, config.attention, config.input_feeding, **common)
+            self._build_bridge(size)
+        if isinstance(vectors, Vectors):
+            self._begin_with(vectors)
+
+    def _build_bridge(self, size: int) -> None:
+        """What makes the first state of a decoder with attention; one without has its own."""
+        config = self.config
         if config.bridge == "copy" and config.hidden != size:
             what = f"the encoder's states have {size} numbers, the decoder's {config.hidden}"
             raise ConfigError(f"head translate: bridge: copy: {what}; let them agree, or take bridge: linear")
-        self.decoder = AttentionDecoder(
-            len(self.target),
-            _word_size(config, vectors),
-            config.hidden,
-            size,
-            config.layers,
-            config.attention,
-            config.input_feeding,
-            config.dropout,
-            config.tied,
-        )
-        linear = config.bridge == "linear"
-        self.bridge = nn.Linear(size, config.layers * config.hidden) if linear else None
-        if isinstance(vectors, Vectors):
-            self._begin_with(vectors)
+        if config.bridge == "linear":
+            self.bridge = nn.Linear(size, config.layers * config.hidden)
 
     def _begin_with(self, vectors: Vectors) -> None:
         """Let target words that have a vector in the store begin with it."""
@@ -159,26 +184,40 @@ class Translate(Head):
     def forward(self, batch: Batch, **encoded: Encoded) -> Output:
         """Loss summed over target words and end symbols."""
         source = encoded["source"]
-        begun = Begun(self.decoder.attention.remember(source.states, source.lengths), self._start(source))
+        begun = self._begin(source)
         if "target" not in batch.columns:
             return Output(None, len(batch), begun)
         ids = batch.text("target").ids["target"]
-        attended, _, _ = self.decoder(ids[:, :-1], begun.memory, begun.state)
+        attended = self._read(ids[:, :-1], begun, batch.text("target").lengths - 1)
         expected = ids[:, 1:]
         real = expected != 0
         attended, expected = attended[real], expected[real]
         loss = self.decoder.loss(attended, expected, self.config.smoothing if self.training else 0.0)
         return Output(loss, len(expected), begun, sums={} if self.training else self._right(attended, expected))
 
+    def _begin(self, source: Encoded) -> Begun:
+        if isinstance(self.decoder, ConditionalDecoder):
+            return Begun(*self.decoder.start(source.final))
+        memory = self.decoder.attention.remember(source.states, source.lengths)
+        return Begun(memory, self._start(source, self.decoder))
+
+    def _read(self, words: Tensor, begun: Begun, lengths: Tensor) -> Tensor:
+        """What the next words are scored by, after each of words (batch, time), of which row i has `lengths[i]`."""
+        if isinstance(self.decoder, ConditionalDecoder):
+            states: Tensor = self.decoder(words, begun.memory, begun.state, lengths)
+            return states
+        attended: Tensor = self.decoder(words, begun.memory, begun.state)[0]
+        return attended
+
     def _right(self, attended: Tensor, expected: Tensor) -> dict[str, float]:
         return {"right": float((self.decoder.scores(attended).argmax(-1) == expected).sum())}
 
-    def _start(self, source: Encoded) -> DecoderState:
+    def _start(self, source: Encoded, decoder: AttentionDecoder) -> DecoderState:
         """The decoder's first state from the encoder's last."""
         layers, hidden = self.config.layers, self.config.hidden
         if self.bridge is not None:
             first = torch.tanh(self.bridge(source.final)).view(-1, layers, hidden).transpose(0, 1)
-            return self.decoder.start(first, torch.zeros_like(first))
+            return decoder.start(first, torch.zeros_like(first))
         state = source.state
         if not (isinstance(state, tuple) and len(state) >= layers and all(len(one) == 2 for one in state)):
             what = f"bridge: copy needs an LSTM encoder of at least {layers} layers, as many as the decoder has"
@@ -186,13 +225,13 @@ class Translate(Head):
         joined = [
             torch.stack([one[part].transpose(0, 1).flatten(1) for one in state[-layers:]]) for part in (0, 1)
         ]
-        return self.decoder.start(joined[0], joined[1])
+        return decoder.start(joined[0], joined[1])
 
     def candidates(self, output: Output, batch: Batch) -> list[list[Hypothesis]]:
         """What beam search finds for each row, the best first; or what is drawn for it."""
         begun: Begun = output.scores
         config = self.config
-        lengths = batch.text("source").lengths.to(begun.memory.past.device)
+        lengths = batch.text("source").lengths.to(self.decoder.words.weight.device)
         writer = DecoderWriter(self.decoder, begun.memory, begun.state)
         limits = (2 * lengths + ROOM).clamp(max=config.limit)
         start, end = self.target.id(START), self.target.id(END)
@@ -229,10 +268,13 @@ class Translate(Head):
         ]
 
     def _told(self, one: Hypothesis, source: Sequence[str]) -> dict[str, Any]:
-        looked = one.attention[: len(one.words), : len(source)]
         words = self._words(one, source)
-        pieces = {"pieces": [self.target[word] for word in one.words]} if len(words) < len(one.words) else {}
-        return {"words": words, "score": one.score, "attention": looked.tolist(), **pieces}
+        told: dict[str, Any] = {"words": words, "score": one.score}
+        if self.config.context == "attention":
+            told["attention"] = one.attention[: len(one.words), : len(source)].tolist()
+        if len(words) < len(one.words):
+            told["pieces"] = [self.target[word] for word in one.words]
+        return told
 
     @classmethod
     def gold(cls, stored: Mapping[str, list[Any]]) -> list[str]:

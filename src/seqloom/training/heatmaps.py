@@ -35,7 +35,7 @@ def heat_maps(told: Mapping[str, Any]) -> Iterator[HeatMap]:
         told: one explanation with its texts, as `Model.explain` gives it.
     """
     for best in told.get("translations", [])[:1]:
-        if best["words"] and told["source"]:
+        if "attention" in best and best["words"] and told["source"]:
             yield HeatMap("attention", told["source"], best.get("pieces", best["words"]), best["attention"])
     for text, sets in told.get("weights", {}).items():
         if told[text]:
