@@ -136,6 +136,11 @@ def test_a_right_configuration_is_its_table():
         ),
         (
             "steps: 10",
+            "steps: 10\n  sampling: {type: interval, every: {topics: 10}}",
+            'f:18  training.sampling.every.topics  no task "topics"; did you mean "topic"? (ner, topic)',
+        ),
+        (
+            "steps: 10",
             "steps: 10\n  optimizer: {type: adam, rat: 1}",
             'f:18  training.optimizer.rat  no key "rat"; did you mean "rate"? (',
         ),

@@ -7,8 +7,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seqloom.config import kinds
-from seqloom.data.sampling import Proportional, Related, Sampling, Share, Uniform, Weighted, seeded, uniform
+from seqloom.data.sampling import (
+    Interval,
+    Proportional,
+    Related,
+    Sampling,
+    Share,
+    Uniform,
+    Weighted,
+    seeded,
+    uniform,
+)
 from seqloom.data.schedule import Groups, Schedule, Tokens, in_order, nested, share_of
+from seqloom.errors import ConfigError
 
 LENGTHS = st.lists(st.integers(1, 40), min_size=1, max_size=60).map(lambda lengths: np.array(lengths)[:, None])
 BUDGETS = st.integers(1, 9) | st.integers(1, 120).map(lambda tokens: Tokens(tokens=tokens))
@@ -157,6 +168,9 @@ def shares(sampling, steps=4000):
         (Proportional, {"power": 0.5}, [30, 10, 40]),
         (Proportional, {"power": 0.0}, [1, 1, 2]),
         (Weighted, {"weights": {"a": 3.0}}, [3, 1, 2]),
+        (Interval, {"every": {"a": 5}}, [3, 4, 8]),
+        (Interval, {"every": {"b": 4, "c": 4}}, [2, 1, 1]),
+        (Interval, {"every": {"b": 10}, "power": 1.0}, [900 * 0.9 / 1700, 0.1, 800 * 0.9 / 1700]),
         (Related, {"target": "a", "cross_lingual": ["b", "c"], "cross_task": ["c"]}, [30, 1, 0.4]),
         (Related, {"target": "a", "cross_lingual": ["b"], "factor": 0.5}, [30, 5, 40]),
     ],
@@ -168,13 +182,36 @@ def test_tasks_are_drawn_in_the_shares_of_the_sampling(kind, words, expected):
 
 @pytest.mark.parametrize("kind", kinds("samplings"))
 def test_the_task_of_a_step_depends_on_seed_and_step_alone(kind):
-    words = {"weighted": {"weights": {"a": 2.0}}, "related": {"target": "a"}}.get(kind, {})
+    needed = {
+        "weighted": {"weights": {"a": 2.0}},
+        "related": {"target": "a"},
+        "interval": {"every": {"a": 7}},
+    }
+    words = needed.get(kind, {})
     make = kinds("samplings")[kind]
     assert issubclass(make, Sampling)
     one, again = (make(make.Config(**words), TASKS, seed=3) for _ in range(2))
     forward = [one.task(step) for step in range(60)]
     assert [again.task(step) for step in reversed(range(60))][::-1] == forward
     assert [make(make.Config(**words), TASKS, seed=4).task(step) for step in range(60)] != forward
+
+
+def test_a_task_comes_once_in_its_interval_and_the_share_of_each_is_known():
+    sampling = Interval(Interval.Config(every={"b": 10, "c": 5}), TASKS, seed=1)
+    drawn = [sampling.task(step) for step in range(100)]
+    assert [step for step, name in enumerate(drawn) if name == "b"] == list(range(0, 100, 10))
+    assert [step for step, name in enumerate(drawn) if name == "c"] == list(range(1, 100, 5))
+    weights = {name: sampling.weight(name, share) for name, share in TASKS.items()}
+    assert weights == pytest.approx({"a": 0.7, "b": 0.1, "c": 0.2})
+
+
+@pytest.mark.parametrize(
+    ("every", "fault"),
+    [({"a": 9, "b": 9, "c": 9}, "no other task is there"), ({"a": 2, "b": 2}, "no step is left")],
+)
+def test_intervals_that_leave_nothing_are_refused(every, fault):
+    with pytest.raises(ConfigError, match=fault):
+        Interval(Interval.Config(every=every), TASKS, seed=1)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,8 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from seqloom.config import Part, Positive, Table
+from seqloom.config import Count, Part, Positive, Table
+from seqloom.errors import ConfigError
 
 
 def seeded(*parts: object) -> int:
@@ -97,6 +98,43 @@ class Weighted(Sampling):
     def weight(self, name: str, share: Share) -> float:
         """The table's weight × the task's own."""
         return float(share.weight * self.config.weights.get(name, 1.0))
+
+
+class Interval(Sampling):
+    """Some tasks at fixed intervals of steps, the others drawn in between (Subramanian et al. 2018, section 3.3)."""
+
+    class Config(Table):
+        """`every`: by task, once in so many steps, the first listed at the first step; where two are due, the former.
+
+        `power`: the others are drawn in proportion to this power of their rows, times their own weights.
+        """
+
+        type: Literal["interval"] = "interval"
+        every: Annotated[dict[str, Count], Field(min_length=1)]
+        power: Annotated[float, Field(ge=0)] = 0.0
+
+    def __init__(self, config: Any, tasks: Mapping[str, Share], seed: int) -> None:
+        self.every = dict(config.every)
+        others = {name: share for name, share in tasks.items() if name not in self.every}
+        self.left = 1 - sum(1 / steps for steps in self.every.values())
+        if not others or self.left <= 0:
+            what = "no step is left for the other tasks" if others else "no other task is there"
+            raise ConfigError(f"training.sampling.every: {what}; name fewer tasks, or wider intervals")
+        self.others = Proportional(Proportional.Config(power=config.power), others, seed)
+        super().__init__(config, tasks, seed)
+
+    def weight(self, name: str, share: Share) -> float:
+        """The share of all steps that is the task's."""
+        if name in self.every:
+            return 1 / self.every[name]
+        return self.left * self.others.weight(name, share) / self.others.bounds[-1]
+
+    def task(self, step: int) -> str:
+        """The task of a step, counted from 0."""
+        for place, (name, steps) in enumerate(self.every.items()):
+            if step % steps == place % steps:
+                return name
+        return self.others.task(step)
 
 
 class Related(Sampling):

@@ -75,7 +75,7 @@ def _named_tasks(training: TrainingTable) -> Iterator[tuple[Trail, str]]:
     """The tasks that the table `training` names, each with its place."""
     for name in training.per_task:
         yield ("training", "per_task", name), name
-    for key in ("weights", "target", "cross_lingual", "cross_task"):
+    for key in ("weights", "every", "target", "cross_lingual", "cross_task"):
         named = getattr(training.sampling, key, ())
         for name in [named] if isinstance(named, str) else named:
             yield ("training", "sampling", key, *([name] if isinstance(named, dict) else [])), name
