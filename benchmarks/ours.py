@@ -47,7 +47,7 @@ class Ours:
         plan = lay_out(table)
         tasks = bind(table, plan)
         ((name, self.task),) = tasks.items()
-        self.columns = self.task.columns(self.task.table.reader.train)
+        self.columns = self.task.columns(*self.task.table.reader.files("train"))
         self.vocabularies = fit(tasks, {name: self.columns})
         stores = {key: Vectors.open(one.path) for key, one in table.vectors.items()}
         network = build(plan, tasks, self.vocabularies, stores=stores)

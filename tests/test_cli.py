@@ -75,6 +75,19 @@ def test_the_data_root_can_be_named(
     assert seqloom("evaluate", tmp_path / "run", "--data", corpus, "--split", "dev").code == 0
 
 
+def test_evaluate_by_a_column(seqloom: Seqloom, finished: Path) -> None:
+    said = seqloom("evaluate", finished, "--task", "kind", "--by", "label")
+    (told,) = json.loads(seqloom("evaluate", finished, "--task", "kind", "--by", "label", "--json").out)
+    assert sum(one["rows"] for one in told["groups"].values()) == told["rows"] == tiny.SIZES["test"]
+    assert told["figures"]["accuracy"] == pytest.approx(
+        sum(one["rows"] * one["figures"]["accuracy"] for one in told["groups"].values()) / told["rows"]
+    )
+    assert all(f"\n  {name}  accuracy " in said.out for name in told["groups"])
+    said = seqloom("evaluate", finished, "--task", "kind", "--by", "lable")
+    assert said.code == 1
+    assert 'no column "lable"; did you mean "label"?' in said.error
+
+
 def test_evaluate(seqloom: Seqloom, finished: Path, corpus: Path) -> None:
     result = json.loads((finished / "result.json").read_text())
     said = seqloom("evaluate", finished)

@@ -14,7 +14,7 @@ from seqloom.deploy.encode import Pool, encode, encode_file, route
 from seqloom.deploy.near import near
 from seqloom.deploy.predict import predicted, written
 from seqloom.errors import ModelError
-from seqloom.evaluation.evaluate import ROWS, evaluate
+from seqloom.evaluation.evaluate import ROWS, evaluate_groups
 from seqloom.experiment import Result, run
 from seqloom.files import locate, replacing_folder
 from seqloom.model import folder
@@ -88,15 +88,16 @@ class Model:
 
     def has(self, task: str, split: str) -> bool:
         """Whether the configuration names a file for a split (train, dev, test) of a task, and it is there."""
-        path = self._file(self.task(task), split)
-        return path is not None and locate(path).is_file()
+        paths = self._files(self.task(task), split)
+        return bool(paths) and all(locate(path).is_file() for path in paths)
 
     @staticmethod
-    def _file(task: Task, split: str) -> str | None:
+    def _files(task: Task, split: str) -> tuple[str, ...]:
         if split not in SPLITS:
             raise ModelError(unknown("split", split, SPLITS))
-        path: str | None = getattr(task.table.reader, split)
-        return path
+        reader: Any = task.table.reader
+        paths: tuple[str, ...] = reader.files(split)
+        return paths
 
     def near(self, word: str, count: int = 10, embedder: str | None = None) -> list[tuple[str, float]]:
         """The words whose learnt vectors are most like a word's, with their cosines; see `deploy.near`."""
@@ -124,23 +125,39 @@ class Model:
         return task.reader.tokens(value) if isinstance(value, str) else list(value)
 
     def evaluate(
-        self, task: str | None = None, file: str | Path | None = None, *, split: str = "test"
+        self,
+        task: str | None = None,
+        file: str | Path | None = None,
+        *,
+        split: str = "test",
+        by: str | None = None,
     ) -> dict[str, Any]:
         """The figures of a task on a file, or on one of the files of its configuration, with their protocol.
 
+        With `by`, a column of the data such as the genre, there are `groups`: the figures of the rows of each value.
+
         Raises:
             ModelError: no such split, or no file is given and the configuration names none for the split.
-            DataError: the file cannot be read.
+            DataError: the file cannot be read, or has no column `by`.
         """
         mine = self.task(task)
-        path = str(file) if file is not None else self._file(mine, split)
-        if path is None:
+        paths = (str(file),) if file is not None else self._files(mine, split)
+        if not paths:
             raise ModelError(f"task {mine.name} has no {split} file; name one with file (--file)")
-        columns = mine.columns(path)
+        columns = mine.columns(*paths)
         batcher = Batcher(mine, columns, self._assembly.vocabularies, gold=mine.head.measures)
-        figures = evaluate(self._assembly.network, batcher, what=f"evaluating {mine.name}")
-        protocol = mine.head.protocol(mine.table.head)
-        return {"task": mine.name, "file": path, "rows": len(columns), "figures": figures, "protocol": protocol}
+        groups = mine.groups(paths, by) if by else {}
+        what = f"evaluating {mine.name}"
+        figures, apart = evaluate_groups(self._assembly.network, batcher, groups, what=what)
+        told = {
+            "task": mine.name,
+            "file": " + ".join(paths),
+            "rows": len(columns),
+            "figures": figures,
+            "protocol": mine.head.protocol(mine.table.head),
+        }
+        sizes = {name: {"rows": len(groups[name]), "figures": one} for name, one in apart.items()}
+        return told | ({"groups": sizes} if by else {})
 
     def encode(
         self,

@@ -135,3 +135,20 @@ def test_one_file_is_cleaned_to_train_on_and_whole_as_dev_whichever_was_cached_f
     reader = f"{{type: parallel, {files}}}"
     made = task(reader, "translate, hidden: 2", train_en="a\nb\n", train_de="A\nb\n")
     assert [len(made.read(split)) for split in ("train", "dev", "train")] == [1, 2, 1]
+
+
+def test_several_files_are_read_as_one(task):
+    files = {"a_tsv": table(2), "b_tsv": "label\ttext\n\nx\tv\n"}
+    both = task("{type: table, train: ['${data}/a.tsv', '${data}/b.tsv']}", **files).read("train")
+    assert words(both) == ["w0", "w1", "v"]
+    assert both.lines.tolist() == [2, 3, 3]
+
+
+def test_rows_of_several_files_stay_apart_and_each_fault_is_told_with_its_own(task, tmp_path):
+    pairs = "source\ttarget\na\tb\n"
+    columns = "train: ['${data}/a.tsv', '${data}/b.tsv'], longest: 2"
+    one = task(f"{{type: table, {columns}}}", head="retrieve", a_tsv=pairs, b_tsv=pairs).read("train")
+    assert [one["line"].row(row) for row in one.numbers] == [["2"], ["4"]]
+    broken = task(f"{{type: table, {columns}}}", head="retrieve", a_tsv=pairs, b_tsv=pairs + "a b c\tb\n")
+    with pytest.raises(DataError, match=f"^{tmp_path}/b.tsv:3: a text of 3 tokens is over the limit"):
+        broken.read("train")

@@ -1,4 +1,5 @@
 import gzip
+from unittest.mock import ANY
 
 import pytest
 from pydantic import ValidationError
@@ -87,8 +88,13 @@ def test_the_last_column_may_take_the_rest_of_the_line(rows):
     assert rows(content, **keys)[1]["label"] == "NUM:date"
 
 
-def test_rows_of_some_values_are_skipped(rows):
+def test_rows_of_some_values_are_skipped_and_counted(rows, caplog):
     assert rows(TSV, skip={"label": ["good", "-"]}) == EXAMPLES[1:]
+    assert caplog.messages == [ANY]
+    assert caplog.messages[0].endswith('one.tsv: 1 rows with the label "good" are left out (reader key `skip`)')
+    caplog.clear()
+    assert rows(TSV, skip={"label": ["-"]}) == EXAMPLES
+    assert not caplog.messages
 
 
 def test_several_texts(rows):

@@ -175,6 +175,10 @@ def evaluate(
     split: Annotated[
         str, typer.Option(help="Which of the configuration's files: train, dev or test.")
     ] = "test",
+    by: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMN", help="Figures of the rows of each value too, such as a genre."),
+    ] = None,
     data: DataRoot = None,
     as_json: Json = False,
 ) -> None:
@@ -190,13 +194,18 @@ def evaluate(
             raise ModelError(
                 f"no task has a {split} file that is there; name one with --task and --file", model
             )
-        told = [loaded.evaluate(name, file, split=split) for name in named]
+        told = [loaded.evaluate(name, file, split=split, by=by) for name in named]
     if as_json:
         show(dumped(told))
         return
     for one in told:
-        figures = "  ".join(f"{name} {value:.2f}" for name, value in one["figures"].items())
-        show(f"{one['task']}  {figures}\n  {one['file']}, {one['rows']:,} rows; {one['protocol']}")
+        show(f"{one['task']}  {_line(one)}\n  {one['file']}, {one['rows']:,} rows; {one['protocol']}")
+        for name, group in one.get("groups", {}).items():
+            show(f"  {name}  {_line(group)}  ({group['rows']:,} rows)")
+
+
+def _line(told: dict[str, Any]) -> str:
+    return "  ".join(f"{name} {value:.2f}" for name, value in told["figures"].items())
 
 
 @app.command()

@@ -179,7 +179,8 @@ def build(
     """Store examples as columns, in memory or in `folder`.
 
     Args:
-        examples: plain dicts; `line`, if there, is the file line that the example began at.
+        examples: plain dicts; `line`, if there, is the file line that the example began at, `place` its file and line
+            where they come from several.
         fields: by column; a column that no example has is left out (gold columns, when predicting).
         path: the file they came from, for messages.
         longest: the most tokens a text may have.
@@ -191,10 +192,10 @@ def build(
     growing: dict[str, _Growing] = {}
     lines = array("q")
     for number, example in enumerate(examples, 1):
-        line = int(example.get("line", number))
+        where, line = example.get("place", (path, int(example.get("line", number))))
         if not lines:
             growing = {name: _Growing(one, folder, name) for name, one in fields.items() if name in example}
-        _add(growing, example, path, line, longest)
+        _add(growing, example, where, line, longest)
         lines.append(line)
     if folder:
         np.frombuffer(lines, dtype=np.int64).tofile(folder / "lines")

@@ -1,7 +1,7 @@
 """Predictions and figures of a network on some columns."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -76,6 +76,19 @@ def evaluate(
     network: Network, batcher: Batcher, *, device: torch.device | None = None, rows: int = ROWS, what: str = ""
 ) -> dict[str, float]:
     """The figures of the task on the batcher's split; rates in percent."""
+    return evaluate_groups(network, batcher, {}, device=device, rows=rows, what=what)[0]
+
+
+def evaluate_groups(
+    network: Network,
+    batcher: Batcher,
+    groups: Mapping[str, Sequence[int]],
+    *,
+    device: torch.device | None = None,
+    rows: int = ROWS,
+    what: str = "",
+) -> tuple[dict[str, float], dict[str, dict[str, float]]]:
+    """The figures of all rows, and those of each group that come of predictions; a group is places in the split."""
     head = network.head(batcher.task.name)
     predicted: list[Any] = [None] * len(batcher.columns)
     sums, count = Counter[str](), 0
@@ -85,7 +98,12 @@ def evaluate(
             sums.update({"loss": float(output.loss), **output.sums})
             count += output.count
     gold = [batcher.gold(row) for row in batcher.columns.numbers.tolist()]
-    return head.score(predicted, gold) | (head.measured(sums, count) if head.measures else {})
+    whole = head.score(predicted, gold) | (head.measured(sums, count) if head.measures else {})
+    apart = {
+        name: head.score([predicted[place] for place in places], [gold[place] for place in places])
+        for name, places in groups.items()
+    }
+    return whole, apart
 
 
 def _put(found: list[Any], places: np.ndarray, values: list[Any]) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from seqloom.config import kinds
+from seqloom.config import kinds, unknown
 from seqloom.data import columns as store
 from seqloom.data.batch import Batch
 from seqloom.data.columns import Columns
@@ -21,9 +21,8 @@ from seqloom.heads import Head
 from seqloom.model.plan import Plan, same_vocabulary
 from seqloom.model.tables import ModelTable, TaskTable
 from seqloom.progress import notice, track
+from seqloom.readers import SPLITS as SPLITS
 from seqloom.readers import Example, First, Reader
-
-SPLITS = ("train", "dev", "test")
 
 
 @dataclass(frozen=True)
@@ -90,10 +89,10 @@ class Task:
 
     def read(self, split: str) -> Columns | None:
         """The columns of a split, cut to the sample asked for, or None where the task has no such file."""
-        path = getattr(self.table.reader, split)
-        if path is None:
+        config: Any = self.table.reader
+        if not (paths := config.files(split)):
             return None
-        columns = self.columns(path)
+        columns = self.columns(*paths)
         return self._chosen(columns) if split == "train" else columns
 
     def _chosen(self, columns: Columns) -> Columns:
@@ -114,36 +113,21 @@ class Task:
         if left_out:
             notice(f"tasks.{self.name}: {what} and are left out (reader key `within`)")
 
-    def columns(self, path: str) -> Columns:
-        """The columns of a file, from the cache where it was read before.
+    def columns(self, *paths: str) -> Columns:
+        """The columns of a file, or of several one after another, from the cache where they were read before.
 
         Raises:
             DataError: the file is missing or broken, holds nothing, or lacks a column.
         """
-        where = str(locate(path))
+        where = " + ".join(str(locate(path)) for path in paths)
         config: Any = self.table.reader
-        files = self.reader.files(path)
-        if not all(locate(one).is_file() for one in files):
-            next(iter(self.reader.read(path)), None)
         stored = {name: _plain(field) for name, field in self.fields.items()}
-        key: dict[str, Any] = {
-            "files": [sha256(one) for one in files],
-            "reader": [config.type, config.content()],
-            "texts": [*self.texts, *self.targets],
-            "suffixes": locate(path).suffixes,  # a reader may go by them
-        }
-        key["fields"] = {name: repr(field) for name, field in stored.items()}
-        key["longest"] = config.longest
-        if self.reader.learned:
-            key["learned"] = self.reader.learned
-        if variant := self.reader.variant(path):
-            key["variant"] = variant
 
         def make(folder: Any) -> Columns:
-            examples = map(self.reader.cut, track(self.reader.read(path), f"reading {where}"))
+            examples = map(self.reader.cut, track(self._examples(paths), f"reading {where}"))
             return store.build(examples, stored, path=where, longest=config.longest, folder=folder)
 
-        columns = store.cached(key, stored, make, where)
+        columns = store.cached(self._key(paths, stored), stored, make, where)
         if not len(columns):
             raise DataError(
                 "holds no examples; an empty file, or not in the form that the reader expects", where
@@ -151,6 +135,53 @@ class Task:
         if lacking := [name for name in self.fields if name not in columns]:
             raise DataError(f"has no column {' and no '.join(lacking)}, which task {self.name} reads", where)
         return columns
+
+    def groups(self, paths: Sequence[str], by: str) -> dict[str, list[int]]:
+        """The places of the files' rows by their value in a column.
+
+        Raises:
+            DataError: the reader gives no such column.
+        """
+        found: dict[str, list[int]] = {}
+        for place, example in enumerate(self._examples(paths)):
+            if by not in example:
+                what = f"{unknown('column', by, example)}; name it in tasks.{self.name}.reader.columns"
+                raise DataError(what, " + ".join(str(locate(path)) for path in paths))
+            found.setdefault(str(example[by]), []).append(place)
+        return found
+
+    def _examples(self, paths: Sequence[str]) -> Iterator[Example]:
+        """The examples of the files; of several, the lines are numbered on, as if they were one."""
+        if len(paths) == 1:
+            yield from self.reader.read(paths[0])
+            return
+        before = last = 0
+        for path in paths:
+            before, where = before + last, str(locate(path))
+            for example in self.reader.read(path):
+                last = int(example["line"])
+                yield {**example, "line": before + last, "place": (where, last)}
+
+    def _key(self, paths: Sequence[str], stored: Mapping[str, Field]) -> dict[str, Any]:
+        """All that the columns of the files depend on."""
+        config: Any = self.table.reader
+        files = [self.reader.files(path) for path in paths]
+        for path, read in zip(paths, files, strict=True):
+            if not all(locate(one).is_file() for one in read):
+                next(iter(self.reader.read(path)), None)
+        key: dict[str, Any] = {
+            "files": [sha256(one) for read in files for one in read],
+            "reader": [config.type, config.content()],
+            "texts": [*self.texts, *self.targets],
+            "suffixes": [locate(path).suffixes for path in paths],  # a reader may go by them
+            "fields": {name: repr(field) for name, field in stored.items()},
+            "longest": config.longest,
+        }
+        if self.reader.learned:
+            key["learned"] = self.reader.learned
+        if variants := [one for one in map(self.reader.variant, paths) if one]:
+            key["variant"] = variants
+        return key
 
     def from_examples(self, examples: Iterable[Example]) -> Columns:
         """The columns of examples in memory; gold columns may be left out."""

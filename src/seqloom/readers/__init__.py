@@ -18,6 +18,13 @@ Fraction = Annotated[float, Field(gt=0, lt=1)]
 """A part of the rows: above 0, below 1."""
 
 
+Files = FilePath | Annotated[list[FilePath], Field(min_length=1)]
+"""A file, or several that are read one after another as if they were one."""
+
+
+SPLITS = ("train", "dev", "test")
+
+
 class First(Table):
     """The first rows of the file."""
 
@@ -29,18 +36,24 @@ SELECTING = {"train", "dev", "test", "sample", "sample_seed", "longest", "within
 
 
 class ReaderTable(Table):
-    """What every reader has: the three files, how much of the training file to use, and limits on length.
+    """What every reader has: the files of three splits, how much of the training rows to use, and limits on length.
 
+    `train`, `dev`, `test`: a file, or a list of files that are read one after another.
     `longest`: the most tokens that a text may have at all; `within`: training rows with a longer text are left out.
     """
 
-    train: FilePath | None = None
-    dev: FilePath | None = None
-    test: FilePath | None = None
+    train: Files | None = None
+    dev: Files | None = None
+    test: Files | None = None
     sample: Annotated[Count | Fraction | First | Literal["all"], Field(union_mode="left_to_right")] = "all"
     sample_seed: Natural = 0
     longest: Count = 1000
     within: Count | None = None
+
+    def files(self, split: str) -> tuple[str, ...]:
+        """The files of a split; none where it has none."""
+        named = getattr(self, split)
+        return () if named is None else (named,) if isinstance(named, str) else tuple(named)
 
     def content(self) -> dict[str, Any]:
         """The keys that decide what a file's rows hold: all but the files themselves and the choice of rows."""

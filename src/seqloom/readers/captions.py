@@ -13,7 +13,7 @@ from seqloom.config import FilePath
 from seqloom.data.tokens import Tokenizer, tokenize
 from seqloom.errors import DataError
 from seqloom.files import lines, locate, open_bytes
-from seqloom.readers import Example, Reader, ReaderTable
+from seqloom.readers import SPLITS, Example, Reader, ReaderTable
 
 
 class Captions(Reader):
@@ -46,7 +46,7 @@ class Captions(Reader):
             if (self.features is None) == (self.languages is None):
                 what = "needs features, the images' vectors, or languages, such as [en, de]: one of the two"
                 raise ValueError(what)
-            listed = [path for path in (self.train, self.dev, self.test) if path and not _split(path)[1]]
+            listed = [path for split in SPLITS for path in self.files(split) if not _split(path)[1]]
             if self.features and listed and (self.captions is None or self.names is None):
                 what = (
                     f"{Path(listed[0]).name} is a list of images: captions and names say what belongs to them"

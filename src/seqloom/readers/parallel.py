@@ -18,7 +18,7 @@ from seqloom.data.vocabulary import Vocabularies
 from seqloom.errors import DataError
 from seqloom.files import lines, locate
 from seqloom.progress import notice
-from seqloom.readers import Example, Reader, ReaderTable
+from seqloom.readers import SPLITS, Example, Reader, ReaderTable
 
 
 class Parallel(Reader):
@@ -44,13 +44,13 @@ class Parallel(Reader):
 
         @model_validator(mode="after")
         def _named(self) -> "Parallel.Config":
-            for path in (self.train, self.dev, self.test):
-                if path is not None and self.languages and self.languages[0] not in Path(path).name.split("."):
+            for path in (path for split in SPLITS for path in self.files(split)):
+                if self.languages and self.languages[0] not in Path(path).name.split("."):
                     what = f'the file name {Path(path).name} has no part "{self.languages[0]}" between dots'
                     raise ValueError(
                         f"{what}; languages: [en, de] goes with a source file such as train.en or train.en.gz"
                     )
-                if path is not None and not self.languages and (self.format or form_of(path)) != "lines":
+                if not self.languages and (self.format or form_of(path)) != "lines":
                     what = f"{Path(path).name} holds one side of the pairs"
                     raise ValueError(f"{what}; name the other with languages, such as [de, en]")
             return self
@@ -101,7 +101,7 @@ class Parallel(Reader):
 
     def variant(self, path: str) -> str:
         """Training pairs are cleaned, those of other files are not."""
-        return "cleaned" if self.config.clean is not None and path == self.config.train else ""
+        return "cleaned" if self.config.clean is not None and path in self.config.files("train") else ""
 
     def parse(self, text: str) -> Example:
         """A line of source text."""

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any, Literal
 
@@ -11,6 +12,7 @@ from seqloom.config import Count, shown, unknown
 from seqloom.data.tokens import Tokenizer, tokenize
 from seqloom.errors import DataError
 from seqloom.files import lines, locate
+from seqloom.progress import notice
 from seqloom.readers import Example, Reader, ReaderTable
 
 
@@ -67,12 +69,14 @@ class Rows(Reader):
         return frozenset(config.columns) or None
 
     def read(self, path: str) -> Iterator[Example]:
-        """A row an example; rows whose value is listed in `skip` are left out."""
+        """A row an example; rows whose value is listed in `skip` are left out, and it is told how many they are."""
+        left_out = Counter[str]()
         for number, row in self._rows(path):
             example = {
                 name: self._value(row, name, place, path, number) for name, place in self._places(row).items()
             }
-            if any(example.get(name) in values for name, values in self.config.skip.items()):
+            if skipped := self._skipped(example):
+                left_out[skipped] += 1
                 continue
             texts = {
                 name: self._tokens(example[name], name, path, number)
@@ -80,6 +84,13 @@ class Rows(Reader):
                 if name in example
             }
             yield {**example, **texts, "line": number}
+        for skipped, count in left_out.items():
+            notice(f"{locate(path)}: {count:,} rows with the {skipped} are left out (reader key `skip`)")
+
+    def _skipped(self, example: Example) -> str:
+        """The column and the value that a row is left out for, if any."""
+        found = ((name, example.get(name)) for name in self.config.skip)
+        return next((f'{name} "{value}"' for name, value in found if value in self.config.skip[name]), "")
 
     def parse(self, text: str) -> Example:
         """A line of raw text: the head's one text, or its texts separated by tabs."""

@@ -57,7 +57,7 @@ class Trees(Reader):
 
     def variant(self, path: str) -> str:
         """Phrases are read of the training file alone."""
-        return "phrases" if self.config.phrases and path == self.config.train else ""
+        return "phrases" if self.config.phrases and path in self.config.files("train") else ""
 
     def read(self, path: str) -> Iterator[Example]:
         """The sentences, or, of the training file, their phrases."""
