@@ -26,6 +26,7 @@ class Sample:
 
 BLANKS = {"tokenizer": "blanks"}
 SAMPLES = {
+    "book": Sample(BLANKS, "one.txt", "x\nA b\nc\ny\n"),
     "captions": Sample(
         {**BLANKS, "languages": ["en", "de"]},
         "one.images.txt",

@@ -114,13 +114,13 @@ class Interval(Sampling):
         power: Annotated[float, Field(ge=0)] = 0.0
 
     def __init__(self, config: Any, tasks: Mapping[str, Share], seed: int) -> None:
-        self.every = dict(config.every)
+        self.every: dict[str, int] = config.every
         others = {name: share for name, share in tasks.items() if name not in self.every}
         self.left = 1 - sum(1 / steps for steps in self.every.values())
         if not others or self.left <= 0:
             what = "no step is left for the other tasks" if others else "no other task is there"
             raise ConfigError(f"training.sampling.every: {what}; name fewer tasks, or wider intervals")
-        self.others = Proportional(Proportional.Config(power=config.power), others, seed)
+        self.others: Sampling = Proportional(Proportional.Config(power=config.power), others, seed)
         super().__init__(config, tasks, seed)
 
     def weight(self, name: str, share: Share) -> float:
