@@ -127,7 +127,7 @@ class Interval(Sampling):
         """The share of all steps that is the task's."""
         if name in self.every:
             return 1 / self.every[name]
-        return self.left * self.others.weight(name, share) / self.others.bounds[-1]
+        return float(self.left * self.others.weight(name, share) / self.others.bounds[-1])
 
     def task(self, step: int) -> str:
         """The task of a step, counted from 0."""
