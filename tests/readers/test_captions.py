@@ -122,3 +122,16 @@ def test_captions_of_two_languages_go_together_by_number(tmp_path):
 def test_both_sides_must_be_said(keys):
     with pytest.raises(ValidationError, match=r"one of the two|captions and names say"):
         Captions.Config(**keys)
+
+
+def test_captions_of_one_language_go_each_with_the_next_of_its_image(tmp_path):
+    (tmp_path / "train.images.txt").write_text("a\nb\n")
+    for number in (1, 2, 3):
+        (tmp_path / f"train.{number}.en").write_text(f"a{number}\nb{number}\n")
+    one = reader(languages=["en", "en"])
+    found = [(*row["source"], *row["target"]) for row in one.read(str(tmp_path / "train.images.txt"))]
+    assert found == [("a1", "a2"), ("a2", "a3"), ("a3", "a1"), ("b1", "b2"), ("b2", "b3"), ("b3", "b1")]
+    for number in (2, 3):
+        (tmp_path / f"train.{number}.en").unlink()
+    with pytest.raises(DataError, match="none that it goes with"):
+        list(one.read(str(tmp_path / "train.images.txt")))

@@ -162,3 +162,12 @@ def test_keys_of_another_form_are_refused(keys):
 def test_raw_text_is_cut_by_the_tokenizer():
     assert reader().parse("Don't go.") == {"text": ["Don't", "go", "."]}
     assert reader(tokenizer="blanks").parse("Don't go.") == {"text": ["Don't", "go."]}
+
+
+def test_tags_may_be_a_text_to_be_written(tmp_path):
+    (tmp_path / "one.txt").write_text("Nora NOUN\nslept VERB\n")
+    one = CoNLL(CoNLL.Config(written=True), ("source",), ("target",))
+    (found,) = one.read(str(tmp_path / "one.txt"))
+    assert found == {"source": ["Nora", "slept"], "target": ["NOUN", "VERB"], "line": 1}
+    assert set(found) - {"line"} == one.gives(one.config)
+    assert one.parse("Nora woke") == {"source": ["Nora", "woke"]}

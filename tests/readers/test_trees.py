@@ -50,3 +50,34 @@ def test_labels_are_joined_and_skipped(read):
 def test_a_line_that_is_no_tree_is_told(read, line, message):
     with pytest.raises(DataError, match=rf"train.txt:2.*{message}"):
         read(f"(2 A)\n{line}\n")
+
+
+def drawn(tmp_path, line, **keys):
+    (tmp_path / "trees.txt").write_text(line + "\n")
+    one = Trees(Trees.Config(target="tree", **keys), ("source",), ("target",))
+    return [(" ".join(row["source"]), " ".join(row["target"])) for row in one.read(str(tmp_path / "trees.txt"))]
+
+
+PENN = (
+    "( (S (NP-SBJ-1 (DT The) (NN moth)) (VP (VBD was) (VP (VBN seen) (NP (-NONE- *-1))"
+    " (PRN (-LRB- -LRB-) (RB twice) (-RRB- -RRB-)))) (. .)))"
+)
+
+
+def test_a_tree_is_a_text_of_brackets_without_functions_and_traces(tmp_path):
+    words = "The moth was seen ( twice ) ."
+    brackets = "(S (NP DT NN )NP (VP VBD (VP VBN (PRN -LRB- RB -RRB- )PRN )VP )VP . )S"
+    assert drawn(tmp_path, PENN) == [(words, brackets)]
+    unlike = brackets.replace(" DT NN ", " XX XX ").replace("VBD", "XX").replace("VBN", "XX")
+    unlike = unlike.replace("-LRB- RB -RRB-", "XX XX XX").replace(" . ", " XX ")
+    assert drawn(tmp_path, PENN, tags=False, lower=True) == [(words.lower(), unlike)]
+
+
+def test_a_deep_tree_is_written(tmp_path):
+    ((words, brackets),) = drawn(tmp_path, "(X " * 5000 + "a" + ")" * 5000)
+    assert (words, len(brackets.split())) == ("a", 2 * 4999 + 1)
+
+
+def test_keys_about_labels_do_not_go_with_trees():
+    with pytest.raises(ValueError, match="about labels"):
+        Trees.Config(target="tree", skip=["2"])

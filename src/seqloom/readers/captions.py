@@ -29,8 +29,8 @@ class Captions(Reader):
 
         `captions`: a file of lines IMAGE#NUMBER, a tab, a caption. `languages`: instead, beside a list train.images.txt
         stand train.1.en, train.2.en, ... and train.1.de, ..., whose line n is a caption of image n; the first language
-        is the source. `features`: a numpy array (.npy) with a row for each image of the list `names`, or, without it,
-        for each of the JSON file.
+        is the source; with [en, en], each caption goes with the next one of its image. `features`: a numpy array (.npy)
+        with a row for each image of the list `names`, or, without it, for each of the JSON file.
         """
 
         type: Literal["captions"] = "captions"
@@ -157,6 +157,10 @@ class Captions(Reader):
                 f"beside it stand {first} and {second} (such as {_beside(path, 1, self.config.languages[0])})"
             )
             raise DataError(f"{what}; as many of both are needed", locate(path))
+        if self.config.languages[0] == self.config.languages[1]:
+            if len(sides[0]) < 2:
+                raise DataError("an image has one caption, and none that it goes with", locate(path))
+            sides[1] = [*sides[1][1:], sides[1][0]]
         for row, name in enumerate(names):
             for source, target in zip(*sides, strict=True):
                 texts = {"source": self._cut(source[row]), "target": self._cut(target[row])}

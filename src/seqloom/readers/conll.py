@@ -29,7 +29,10 @@ class CoNLL(Reader):
     """
 
     class Config(ReaderTable):
-        """`tokens`, `tags`: a column number (from 0; -1 the last) or a CoNLL-U name such as `upos`."""
+        """`tokens`, `tags`: a column number (from 0; -1 the last) or a CoNLL-U name such as `upos`.
+
+        `written`: whether the tags are a text to be written, the `target` of a `source`, as `translate` reads them.
+        """
 
         type: Literal["conll"] = "conll"
         tokens: Place | None = None
@@ -39,6 +42,7 @@ class CoNLL(Reader):
         separator: Literal["auto", "tab", "blank"] = "auto"
         comments: Literal["auto", "skip", "keep"] = "auto"
         brackets: bool = False
+        written: bool = False
         tokenizer: Tokenizer = "words"
 
     def __init__(self, config: Any, texts: tuple[str, ...], targets: tuple[str, ...] = ()) -> None:
@@ -49,8 +53,8 @@ class CoNLL(Reader):
 
     @classmethod
     def gives(cls, config: Any) -> frozenset[str]:
-        """`text` and `tags`."""
-        return frozenset({"text", "tags"})
+        """`text` and `tags`, or `source` and `target`."""
+        return frozenset({"source", "target"} if config.written else {"text", "tags"})
 
     def read(self, path: str) -> Iterator[Example]:
         """Sentences with at least one token."""
@@ -73,7 +77,7 @@ class CoNLL(Reader):
 
     def parse(self, text: str) -> Example:
         """A line of text, cut into tokens by `tokenizer`."""
-        return {"text": tokenize(text, self.config.tokenizer)}
+        return {"source" if self.config.written else "text": tokenize(text, self.config.tokenizer)}
 
     def _skipped(self, line: str, inside: bool) -> bool:
         if line.startswith("-DOCSTART-"):
@@ -112,7 +116,8 @@ class CoNLL(Reader):
                 what = f'the tag "{tags[place]}" is outside the scheme "{self.config.scheme}"'
                 raise DataError(what, locate(path), places[place])
             tags = convert(tags, self.config.scheme, "bio")
-        return {"text": tokens, "tags": tags, "line": places[0]}
+        names = ("source", "target") if self.config.written else ("text", "tags")
+        return dict(zip(names, (tokens, tags), strict=True)) | {"line": places[0]}
 
 
 def _number(place: int | str | None, default: int) -> int:

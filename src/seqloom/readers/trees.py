@@ -1,9 +1,11 @@
-"""Labelled trees in brackets, one a line: sentences, or all phrases in them, with their labels."""
+"""Labelled trees in brackets, one a line: sentences or their phrases with labels, or with their tree as a text."""
 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
+
+from pydantic import model_validator
 
 from seqloom.config import Count
 from seqloom.data.tokens import tokenize
@@ -13,6 +15,8 @@ from seqloom.progress import notice
 from seqloom.readers import Example, Reader, ReaderTable
 
 PIECE = re.compile(r"[()]|[^\s()]+")
+FUNCTION = re.compile(r"^([^-=]+)[-=].*")
+TRACE = "-NONE-"
 UNESCAPED = {"-LRB-": "(", "-RRB-": ")", "-LSB-": "[", "-RSB-": "]", "-LCB-": "{", "-RCB-": "}"}
 
 
@@ -34,13 +38,19 @@ class Tree:
 
 
 class Trees(Reader):
-    """Sentences with the label of their tree's root, such as the Stanford Sentiment Treebank's."""
+    """Sentences with the label of their tree's root, such as the Stanford Sentiment Treebank's, or with the tree.
+
+    As a text to be written, a tree is its brackets, each with its label: `(S (NP DT NN )NP (VP VBZ )VP )S` (Vinyals et
+    al., "Grammar as a Foreign Language", 2015). Functions behind a label and traces, as in the Penn Treebank, are left
+    out.
+    """
 
     class Config(ReaderTable):
         """`phrases`: whether each phrase of at least `least` words is a training row of its own, equal ones once.
 
         `skip`: labels whose rows are left out; `join`: what labels become, such as {"0": neg, "1": neg, "3": pos,
-        "4": pos} with skip: ["2"], for sentiment with two classes.
+        "4": pos} with skip: ["2"], for sentiment with two classes. `target`: the `label` of a `text`, or the `tree` as
+        the `target` of a `source`, in which a word stands as its tag or, without `tags`, as XX.
         """
 
         type: Literal["trees"] = "trees"
@@ -49,11 +59,19 @@ class Trees(Reader):
         skip: list[str] = []
         join: dict[str, str] = {}
         lower: bool = False
+        target: Literal["label", "tree"] = "label"
+        tags: bool = True
+
+        @model_validator(mode="after")
+        def _whole(self) -> "Trees.Config":
+            if self.target == "tree" and (self.phrases or self.skip or self.join):
+                raise ValueError("phrases, skip and join are about labels; with target: tree leave them out")
+            return self
 
     @classmethod
     def gives(cls, config: Any) -> frozenset[str]:
-        """`text` and `label`."""
-        return frozenset({"text", "label"})
+        """`text` and `label`, or `source` and `target`."""
+        return frozenset({"text", "label"} if config.target == "label" else {"source", "target"})
 
     def variant(self, path: str) -> str:
         """Phrases are read of the training file alone."""
@@ -61,6 +79,15 @@ class Trees(Reader):
 
     def read(self, path: str) -> Iterator[Example]:
         """The sentences, or, of the training file, their phrases."""
+        yield from self._written(path) if self.config.target == "tree" else self._labelled(path)
+
+    def _written(self, path: str) -> Iterator[Example]:
+        for number, line in lines(path):
+            if line.strip():
+                words, target = linear(parsed(line, path, number, bare=True), tags=self.config.tags)
+                yield {"source": self._words(words), "target": target, "line": number}
+
+    def _labelled(self, path: str) -> Iterator[Example]:
         seen: set[tuple[str, ...]] = set()
         whole, again = not self.variant(path), 0
         for number, line in lines(path):
@@ -82,16 +109,44 @@ class Trees(Reader):
 
     def parse(self, text: str) -> Example:
         """A line of raw text, words with blanks between."""
-        return {"text": tokenize(text.lower() if self.config.lower else text, "blanks")}
+        words = tokenize(text.lower() if self.config.lower else text, "blanks")
+        return {"text" if self.config.target == "label" else "source": words}
 
     def _row(self, one: Tree) -> Example:
-        words = [UNESCAPED.get(word, word) for word in one.words]
-        label = self.config.join.get(one.label, one.label)
-        return {"text": [word.lower() for word in words] if self.config.lower else words, "label": label}
+        return {"text": self._words(one.words), "label": self.config.join.get(one.label, one.label)}
+
+    def _words(self, words: list[str]) -> list[str]:
+        found = [UNESCAPED.get(word, word) for word in words]
+        return [word.lower() for word in found] if self.config.lower else found
 
 
-def parsed(line: str, path: str, number: int) -> Tree:
-    """The tree of a line.
+def linear(tree: Tree, *, tags: bool = True) -> tuple[list[str], list[str]]:
+    """The words of a tree, and its brackets as tokens, each with its label.
+
+    A bracket without label, which the Penn Treebank has around each sentence, is left out; so are traces (-NONE-) and
+    what is empty without them.
+    """
+    words, tokens = list[str](), list[str]()
+    waiting: list[Tree | str] = [tree]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, str):
+            # What was opened last and holds nothing goes again.
+            tokens = tokens[:-1] if tokens[-1] == "(" + one[1:] else [*tokens, one]
+        elif one.parts:
+            label = FUNCTION.sub(r"\1", one.label)
+            if label:
+                tokens.append(f"({label}")
+                waiting.append(f"){label}")
+            waiting.extend(reversed(one.parts))
+        elif one.label != TRACE:
+            words += one.words
+            tokens += [FUNCTION.sub(r"\1", one.label) if tags else "XX"] * len(one.words)
+    return words, tokens
+
+
+def parsed(line: str, path: str, number: int, *, bare: bool = False) -> Tree:
+    """The tree of a line; the outermost bracket may be `bare`, without a label.
 
     Raises:
         DataError: the brackets do not close, or a phrase has no label or no word.
@@ -99,7 +154,7 @@ def parsed(line: str, path: str, number: int) -> Tree:
     top, above = Tree(""), list[Tree]()
     expects_label = False
     for piece in PIECE.findall(line):
-        if expects_label and piece in "()":
+        if expects_label and piece in "()" and not (bare and piece == "(" and len(above) == 1):
             raise DataError(f'a label should follow "(", found "{piece}"', locate(path), number)
         if piece == "(":
             above.append(top)
