@@ -80,8 +80,8 @@ def variants(family: str, kind: str) -> Iterator[Configuration]:
 
 
 def goes_with(kind: str, key: str, value: Any) -> bool:
-    """Whether a value needs other keys."""
-    return (kind, key, value) == ("translate", "cell", "gru")
+    """Whether a value needs other keys, or another head."""
+    return (kind, key, value) in {("translate", "cell", "gru"), ("meta", "nowhere", "dropped")}
 
 
 def switches(annotation: Any) -> list[Any]:

@@ -37,6 +37,7 @@ def text(*rows):
 
 
 CROW, MOTH, LAMP = 2, 3, 4
+ZERO = torch.tensor(0.0)
 
 
 @pytest.mark.parametrize("gate", ["softmax", "sigmoid"])
@@ -70,6 +71,34 @@ def test_without_attention_sets_are_summed_or_stand_side_by_side(tmp_path):
     row = mixed(tmp_path, mixing="concat")(text([MOTH]))
     assert row[0, 0].tolist() == [4, 5, 7, 3, 5]
     assert mixed(tmp_path, mixing="concat", size=4)(text([MOTH])).shape == (1, 1, 8)
+
+
+@pytest.mark.parametrize("attention", ["none", "word", "context"])
+def test_words_that_no_set_has_may_be_dropped(tmp_path, attention):
+    one = mixed(tmp_path, attention=attention, nowhere="dropped")
+    reduced = one.reduced(text([1, CROW, 1, MOTH], [LAMP, 1], [1, 1]))
+    assert reduced.ids["words"].tolist() == [[CROW, MOTH], [LAMP, 0], [1, 0]]
+    assert reduced.lengths.tolist() == [2, 1, 1]
+    found, bare = one.weights(text([1, CROW, 1, MOTH])), one.weights(text([CROW, MOTH]))
+    for name, weights in found.items():
+        torch.testing.assert_close(weights[0], torch.stack([ZERO, bare[name][0, 0], ZERO, bare[name][0, 1]]))
+    assert mixed(tmp_path).reduced(reduced) is reduced
+
+
+def test_dropped_words_change_no_prediction_and_weigh_nothing(tmp_path, monkeypatch):
+    monkeypatch.setenv("SEQLOOM_CACHE", str(tmp_path / "cache"))
+    config = tiny.one(tiny.write_corpus(tmp_path), steps=1, evaluate_every=1)
+    (tmp_path / "one.txt").write_text("moth 1 2\nlamp 2 1\n")
+    config["vectors"] = {"one": {"path": str(tmp_path / "one.txt")}}
+    words = {"type": "meta", "of": ["one"], "attention": "none", "nowhere": "dropped"}
+    config["embedders"] = {"words": words}
+    with pytest.raises(ConfigError, match=r"nowhere: dropped does not do for task pos: Tag needs every token"):
+        tiny.trained(config, tmp_path / "run")
+    config["tasks"] = {"kind": tiny.task(tmp_path, "kind", ["train", "dev"])}
+    tiny.trained(config, tmp_path / "run", resume=True)
+    model = Model.load(tmp_path / "run")
+    ours, theirs = (model.encode([one])[0] for one in ("the old moth sees a lamp", "moth lamp"))
+    assert ours == pytest.approx(theirs)
 
 
 @pytest.mark.parametrize("attention", ["word", "context"])

@@ -25,6 +25,22 @@ class Text:
     lengths: Tensor
     words: Callable[[int], list[str]] = field(default=lambda row: [], compare=False)
 
+    def only(self, kept: Tensor) -> "Text":
+        """The text without the tokens that are not kept, (batch, time); of a row without any, the first stays."""
+        kept = kept.clone()
+        kept[:, 0] |= ~kept.any(1)
+        order = (~kept).int().argsort(dim=1, stable=True)
+        lengths = kept.sum(1)
+        inside = torch.arange(int(lengths.max()), device=kept.device) < lengths.unsqueeze(1)
+        order, rows = order[:, : inside.shape[1]], torch.arange(len(kept), device=kept.device).unsqueeze(1)
+        ids = {name: one[rows, order] for name, one in self.ids.items()}
+        ids = {name: one * inside.view(*inside.shape, *[1] * (one.dim() - 2)) for name, one in ids.items()}
+
+        def words(row: int) -> list[str]:
+            return [word for word, stays in zip(self.words(row), kept[row].tolist(), strict=False) if stays]
+
+        return Text(ids, lengths.cpu(), words)
+
     def to(self, device: torch.device) -> "Text":
         """The same text with its ids on a device."""
         moved = {name: ids.to(device, non_blocking=True) for name, ids in self.ids.items()}

@@ -25,11 +25,17 @@ class Embedder(nn.Module, Part):
     """Numbers in each token's vector."""
     causal: bool = True
     """Whether a token's vector depends on no later token."""
+    drops: bool = False
+    """Whether it leaves tokens out of a text before that is encoded; see `reduced`."""
 
     @classmethod
     def indexes(cls, config: Any) -> tuple[Index, ...]:
         """How texts must be looked up for this table alone (not for the embedders it refers to)."""
         return ()
+
+    def reduced(self, text: Text) -> Text:
+        """The text as it is to be embedded and encoded: all of it, but for a kind that drops tokens."""
+        return text
 
     def forward(self, text: Text) -> Tensor:
         """(batch, time, size)."""

@@ -26,7 +26,8 @@ class Meta(Embedder):
         they are if it is not. `attention`:
         whether a vector's weight in the sum comes from the `word` alone or its `context`, the default, or there is
         `none`; `gate`: how weights are made; `hidden`: numbers that a weight is made from. `missing`: a set that lacks
-        a word (its vector there is zero) is `weighed` like any other or `masked`: its weight is 0. `initial`: `xavier`
+        a word (its vector there is zero) is `weighed` like any other or `masked`: its weight is 0. `nowhere`: a word
+        that all sets lack is `kept` or, as in the published program, `dropped` from the text. `initial`: `xavier`
         begins as the published program does.
         """
 
@@ -40,6 +41,7 @@ class Meta(Embedder):
         activation: Literal["relu", "none"] = "none"
         dropout: Share = 0.0
         missing: Literal["weighed", "masked"] = "masked"
+        nowhere: Literal["kept", "dropped"] = "kept"
         initial: Literal["default", "xavier"] = "default"
 
         @model_validator(mode="after")
@@ -68,6 +70,7 @@ class Meta(Embedder):
         # The model owns every embedder under its own name; a list of them here would own them twice.
         self._of = tuple(of)
         self.names = _distinct([_called(one) for one in config.of])
+        self.drops = config.nowhere == "dropped"
         self.masked = config.missing == "masked" and config.weighing != "none"
         self.mix = DynamicMetaEmbedding(
             [one.size for one in of],
@@ -87,14 +90,28 @@ class Meta(Embedder):
         """(batch, time, size)."""
         return self._mixed(text)[0]
 
+    def reduced(self, text: Text) -> Text:
+        """The text, without the words that no set has if these are dropped."""
+        return text.only(self._kept(text)) if self.drops else text
+
     def weights(self, text: Text) -> dict[str, Tensor]:
-        """By the name of each set what it weighs, (batch, time); nothing without attention."""
-        found = self._mixed(text)[1]
-        return {} if found is None else dict(zip(self.names, found.unbind(-1), strict=True))
+        """By the name of each set what it weighs, (batch, time), 0 for a dropped word; nothing without attention."""
+        found = self._mixed(self.reduced(text))[1]
+        if found is None:
+            return {}
+        if self.drops:
+            kept = self._kept(text)
+            places = (kept.cumsum(1) - 1).clamp(min=0).unsqueeze(-1).expand(-1, -1, found.shape[-1])
+            found = found.gather(1, places) * kept.unsqueeze(-1)
+        return dict(zip(self.names, found.unbind(-1), strict=True))
 
     def vectors(self) -> Sequence[Embedder]:
         """The embedders that are mixed."""
         return [inner for one in self._of for inner in one.vectors()]
+
+    def _kept(self, text: Text) -> Tensor:
+        """(batch, time) whether a set has a vector for a word that is not padding."""
+        return torch.stack([one(text).any(-1) for one in self._of]).any(0)
 
     def _mixed(self, text: Text) -> tuple[Tensor, Tensor | None]:
         vectors = [one(text) for one in self._of]

@@ -36,6 +36,9 @@ class Head(nn.Module, Part, ABC):
     causal: ClassVar[bool] = False
     """Whether it needs an encoder whose states depend on no later token."""
 
+    aligned: ClassVar[bool] = False
+    """Whether it needs a state for each token, so that an embedder must drop none."""
+
     measures: ClassVar[bool] = False
     """Whether some of its figures come of the loss, so that evaluation needs gold in the batches; see `measured`."""
 

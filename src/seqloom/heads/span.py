@@ -1,7 +1,7 @@
 """The answer to a question as a span of a document, found by a dynamic coattention network."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -51,6 +51,7 @@ class Span(Head):
         dropout: Share = 0.0
 
     encodes = ("document", "question")
+    aligned: ClassVar[bool] = True
 
     @classmethod
     def fields(cls, config: Any) -> Mapping[str, Field]:

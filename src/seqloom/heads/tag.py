@@ -77,6 +77,7 @@ class Tag(Head):
         specific: bool = False
 
     apart: ClassVar[frozenset[str]] = frozenset({"specific"})
+    aligned: ClassVar[bool] = True
 
     @classmethod
     def fields(cls, config: Any) -> Mapping[str, Field]:

@@ -107,6 +107,7 @@ class Translate(Head):
             return self
 
     encodes = ("source",)
+    aligned: ClassVar[bool] = True
     measures: ClassVar[bool] = True
     falling: ClassVar[frozenset[str]] = frozenset({"perplexity"})
 

@@ -164,6 +164,14 @@ def _head(
     if task.head.causal and (seeing := [one for one in plan.closure(embedder) if not embedders[one].causal]):
         what = f'reads left to right, but embedder "{seeing[0]}" sees what follows'
         raise ConfigError(f"tasks.{task.name}.head: {what}; let it run an encoder that does not")
+    for one in plan.closure(embedder):
+        if embedders[one].drops and (task.head.aligned or one != embedder):
+            why = (
+                f"{task.head.__name__} needs every token"
+                if task.head.aligned
+                else f'"{embedder}" is made of it'
+            )
+            raise ConfigError(f"embedders.{one}.nowhere: dropped does not do for task {task.name}: {why}")
     given: dict[str, Any] = {"shared": shared[task.group]} if task.group else {}
     if (store := getattr(task.table.head, "vectors", None)) is not None:
         given["vectors"] = stores.get(store)

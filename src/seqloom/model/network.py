@@ -54,8 +54,10 @@ class Network(nn.Module):
     def encode(self, batch: Batch, column: str, state: object = None) -> Encoded:
         """One text column of a batch, embedded and encoded by the task's route."""
         embedder, encoder = self.routes[batch.task]
-        text = batch.text(column)
-        encoded: Encoded = self.encoders[encoder](self.embedders[embedder](text), text.lengths, state)
+        reader = self.embedders[embedder]
+        assert isinstance(reader, Embedder)
+        text = reader.reduced(batch.text(column))
+        encoded: Encoded = self.encoders[encoder](reader(text), text.lengths, state)
         return encoded
 
     def weights(self, batch: Batch) -> list[dict[str, dict[str, list[float]]]]:
