@@ -89,6 +89,12 @@ def test_settings_replace_and_add_values():
     }
 
 
+def test_a_table_that_is_set_to_null_is_left_out():
+    source = parse("tasks: {de: {reader: {}}, fr: {reader: {}}}\nlist: [{x: 1}]\nother: 3\n")
+    override(source, ["tasks.de=null", "other=null", "list.0=null"])
+    assert source.values == {"tasks": {"fr": {"reader": {}}}, "other": None, "list": [None]}
+
+
 @pytest.mark.parametrize(
     ("setting", "where", "what"),
     [

@@ -122,7 +122,10 @@ def _scalar(value: Any) -> Any:
 
 
 def override(source: Source, settings: Iterable[str]) -> None:
-    """Apply `training.steps=100` settings to a source, values read as YAML; a bad one is noted as a mistake."""
+    """Apply `training.steps=100` settings to a source, values read as YAML; a bad one is noted as a mistake.
+
+    A table that is set to null is left out: `tasks.de=null`.
+    """
     for setting in settings:
         key, equals, text = setting.partition("=")
         if not equals or not all(key.split(".")):
@@ -144,7 +147,11 @@ def _put(source: Source, keys: list[Key], text: str) -> None:
             inside = place[key] = {}
         place = inside
     try:
-        place[keys[-1]] = YAML(typ="safe", pure=True).load(text)
+        value = YAML(typ="safe", pure=True).load(text)
+        if value is None and isinstance(place, dict) and isinstance(place.get(keys[-1]), dict):
+            del place[keys[-1]]
+        else:
+            place[keys[-1]] = value
     except (YAMLError, IndexError, TypeError) as fault:
         problem = getattr(fault, "problem", None) or fault
         source.faults.append(Fault(f"--set {dotted(keys)}={text}", "", f"cannot be set: {problem}"))
