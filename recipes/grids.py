@@ -77,8 +77,8 @@ def draw(grid: Grid, known: Mapping[str, Row], path: Path) -> Path | None:
     if not lines:
         return None
     with styled():
-        note = "points over the column without, on the whole test file; one line for each set of data"
-        figure, axes = panels([grid["axis"]], grid["plot"], note, key(lines))
+        note = "on the whole test file; one line for each set of data"
+        figure, axes = panels(["points over the column without"], grid["plot"], note, key(lines))
         for place, points in enumerate(lines.values()):
             axes[0].plot(*zip(*points, strict=True), **line(place), marker="o", markersize=5)
         sizes(axes, grid["axis"])
