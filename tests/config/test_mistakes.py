@@ -70,7 +70,11 @@ def test_a_right_configuration_is_its_table():
             "encoder: share",
             'f:10  tasks.ner.encoder  no encoder "share"; did you mean "shared"?',
         ),
-        ("conll, ", "connl, ", 'f:9  tasks.ner.reader  no reader "connl"; did you mean "conll"? (captions, '),
+        (
+            "conll, ",
+            "connl, ",
+            'f:9  tasks.ner.reader  no reader "connl"; did you mean "conll"? (book, captions, ',
+        ),
         ('train: "${data}/train.txt", ', "", 'f:9  tasks.ner.reader  needs the key "train"'),
         (
             "conll, ",
