@@ -1,0 +1,126 @@
+"""How alike two texts are: by the cosine of their vectors without training, or by a learnt distribution of scores."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from seqloom.evaluation.transfer.folds import SEED
+from seqloom.evaluation.transfer.perceptrons import first_weights, with_ones
+from seqloom.metrics import pearson, spearman
+
+BATCH, CHECK, PASSES, TENACITY = 64, 50, 1000, 3
+"""Rows a step, passes between two checks, passes after which none follow, failed checks that are borne."""
+SCALE = 5
+"""Scores go up to so many."""
+
+
+def cosine(
+    parts: Mapping[str, tuple[np.ndarray, np.ndarray]], gold: Mapping[str, np.ndarray]
+) -> dict[str, Any]:
+    """Correlations of cosines with scores, in each set, and their means over sets, plain and weighted by rows."""
+    sets = {}
+    for name, (first, second) in parts.items():
+        found, scores = _cosines(first, second).tolist(), gold[name].tolist()
+        sets[name] = {
+            "pearson": pearson(found, scores),
+            "spearman": spearman(found, scores),
+            "rows": len(scores),
+        }
+    rows = [one["rows"] for one in sets.values()]
+    test = {}
+    for figure in ("pearson", "spearman"):
+        values = [one[figure] for one in sets.values()]
+        test[figure] = float(np.mean(values))
+        test[f"{figure}_weighted"] = float(np.average(values, weights=rows))
+    return {"test": test, "sets": sets, "rows": {"test": sum(rows)}}
+
+
+def _cosines(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    first, second = first.astype(np.float64), second.astype(np.float64)
+    lengths = np.linalg.norm(first, axis=1) * np.linalg.norm(second, axis=1)
+    products: np.ndarray = (first * second).sum(1)
+    found: np.ndarray = np.divide(products, lengths, out=np.zeros_like(products), where=lengths > 0)
+    return found
+
+
+def spread(scores: np.ndarray) -> np.ndarray:
+    """Scores as distributions over 1 to 5: (rows, 5), each shared by the two integers beside it.
+
+    Tai, Socher and Manning, "Improved Semantic Representations From Tree-Structured Long Short-Term Memory Networks"
+    (2015), equation 15. What of a score lies below 1 is lost, as in SentEval.
+    """
+    steps, low = np.arange(1, SCALE + 1), np.floor(scores)[:, None]
+    above = scores[:, None] - low
+    found: np.ndarray = np.where(steps == low + 1, above, 0) + np.where(steps == low, 1 - above, 0)
+    return found.astype(np.float32)
+
+
+def relatedness(
+    parts: Mapping[str, np.ndarray],
+    gold: Mapping[str, np.ndarray],
+    seed: int = SEED,
+    first: np.ndarray | None = None,
+) -> dict[str, Any]:
+    """Learn a distribution over scores from the training part; correlations and squared error on the test part.
+
+    Args:
+        parts: (rows, size) vectors of the pairs of train, dev and test.
+        gold: (rows,) their scores.
+        seed: of the first weights and of the order.
+        first: the training rows to learn from; None for all.
+    """
+    rows = np.arange(len(gold["train"])) if first is None else first
+    vectors = {name: with_ones(torch.from_numpy(one.astype(np.float32))) for name, one in parts.items()}
+    learner = _Distribution(vectors["train"].shape[1], seed)
+    train, targets = vectors["train"][rows], torch.from_numpy(spread(gold["train"][rows]))
+    random, best, kept, failures = np.random.RandomState(seed), -1.0, learner.weight, 0
+    for _ in range(0, PASSES + 1, CHECK):
+        for _ in range(CHECK):
+            learner.learn(train, targets, torch.from_numpy(random.permutation(len(rows))))
+        found = pearson(learner.scores(vectors["dev"]).tolist(), gold["dev"].tolist())
+        if found > best:
+            best, kept = found, learner.weight.clone()
+        else:
+            failures += 1
+            if failures > TENACITY:
+                break
+    learner.weight = kept
+    told = learner.scores(vectors["test"]).double().numpy()
+    test = {
+        "pearson": pearson(told.tolist(), gold["test"].tolist()),
+        "spearman": spearman(told.tolist(), gold["test"].tolist()),
+        "mse": float(np.mean((told - gold["test"]) ** 2)),
+    }
+    return {"dev": {"pearson": best}, "test": test, "rows": {"train": len(rows), "test": len(told)}}
+
+
+class _Distribution:
+    """A linear layer and softmax over the scale, by Adam on the mean squared error of probabilities.
+
+    The slopes are written out: at this size the machinery of automatic ones takes most of the time.
+    """
+
+    def __init__(self, inputs: int, seed: int) -> None:
+        random = torch.Generator().manual_seed(seed)
+        self.weight = first_weights([inputs - 1, SCALE], random)[0].T.contiguous()
+        self.optimizer = torch.optim.Adam([self.weight], fused=True)
+
+    def _shares(self, vectors: Tensor) -> Tensor:
+        return (vectors @ self.weight).softmax(1)
+
+    def scores(self, vectors: Tensor) -> Tensor:
+        """The mean of the distribution of each row (rows, inputs)."""
+        return self._shares(vectors) @ torch.arange(1.0, SCALE + 1)
+
+    def learn(self, vectors: Tensor, targets: Tensor, order: Tensor) -> None:
+        """One pass over the rows in this order."""
+        vectors, targets = vectors[order], targets[order]
+        for rows, wanted in zip(torch.split(vectors, BATCH), torch.split(targets, BATCH), strict=True):
+            shares = self._shares(rows)
+            slopes = (shares - wanted) * (2 / wanted.numel())
+            slopes = shares * (slopes - (slopes * shares).sum(1, keepdim=True))
+            self.weight.grad = rows.T @ slopes
+            self.optimizer.step()
