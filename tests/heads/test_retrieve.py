@@ -49,6 +49,17 @@ def test_an_image_with_several_captions_is_one_target_and_a_text_is_one_of_sever
     assert texts["recalls"] == 100
 
 
+def test_training_draws_one_of_an_images_crops_and_all_else_takes_the_first():
+    head = Retrieve(Retrieve.Config(target="vector", features=2, crops=3), size=2, vocabularies={})
+    features = torch.arange(12.0).view(2, 6)
+    crops = features.view(2, 3, 2)
+    assert torch.equal(head.eval()._drawn(features), crops[:, 0])
+    torch.manual_seed(1)
+    drawn = torch.stack([head.train()._drawn(features) for _ in range(20)])
+    found = [{tuple(one) for one in drawn[:, image].tolist()} for image in range(2)]
+    assert found == [{tuple(one) for one in image.tolist()} for image in crops]
+
+
 def test_figures_over_folds_are_means_over_parts_of_the_targets():
     rows = [(EAST, EAST), (NORTH, NORTH), (WEST, EAST), (EAST, WEST)]
     whole = score(rows, list("abcd"))

@@ -277,6 +277,27 @@ def encode(
 
 
 @app.command()
+def images(
+    names: Annotated[Path, typer.Argument(metavar="NAMES", help="File names of images, one a line.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The .npy file to write.")],
+    folder: Annotated[Path, typer.Option(help="Where the images are.")] = Path(),
+    network: Annotated[str, typer.Option(help="A ResNet of torchvision.")] = "resnet152",
+    weights: Annotated[
+        Path | None, typer.Option(help="A file of its weights [default: ImageNet's, fetched].")
+    ] = None,
+    crops: Annotated[
+        int, typer.Option(min=0, help="Random cuts of each image, beside its middle, to train on.")
+    ] = 0,
+) -> None:
+    """Write the features of images, which captions are ranked against, as a numpy array; needs torchvision."""
+    from seqloom.deploy.images import image_features
+
+    with shown():
+        shape = image_features(names, folder, out, network=network, weights=weights, crops=crops)
+    say(f"{out}: {' x '.join(map(str, shape))} numbers")
+
+
+@app.command()
 def report(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders, or folders of runs.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Where the plots and the page go.")] = Path("report"),

@@ -27,6 +27,7 @@ class Retrieve(Head):
 
         `grouped`: rows of one `group` belong together, such as the captions of an image; else each row stands alone.
         `size`: of the common space; if it is not given, that of a text's vector. `margin`, `negatives`: the loss;
+        `crops`: how many vectors an image has, of which training draws one and all else takes the first.
         `same`: whether rows of one group are `masked` or `counted` among the negatives. `folds`: figures are the means
         over so many parts of the targets, in their order.
         """
@@ -34,6 +35,7 @@ class Retrieve(Head):
         type: Literal["retrieve"] = "retrieve"
         target: Literal["vector", "text"] = "text"
         features: Count = 2048
+        crops: Count = 1
         grouped: bool = False
         pool: Literal["max", "mean", "last", "attention"] = "max"
         size: Count | None = None
@@ -51,7 +53,7 @@ class Retrieve(Head):
     @classmethod
     def fields(cls, config: Any) -> Mapping[str, Field]:
         """`source`, `target`, and what tells which belong together: `group`, or the row's own `line`."""
-        target = TextField() if config.target == "text" else VectorField(config.features)
+        target = TextField() if config.target == "text" else VectorField(config.features * config.crops)
         return {"source": TextField(), "target": target, cls.key(config): KeyField()}
 
     @staticmethod
@@ -101,7 +103,16 @@ class Retrieve(Head):
         features = batch.tensor("target")
         if features is None:
             return None
-        return functional.normalize(self.vector(self.dropout(functional.normalize(features, dim=-1))), dim=-1)
+        seen = functional.normalize(self._drawn(features), dim=-1)
+        return functional.normalize(self.vector(self.dropout(seen)), dim=-1)
+
+    def _drawn(self, features: Tensor) -> Tensor:
+        """One vector for each image, (batch, features), out of those of its crops."""
+        each = features.view(len(features), self.config.crops, self.config.features)
+        if not self.training or self.config.crops == 1:
+            return each[:, 0]
+        drawn = torch.randint(self.config.crops, (len(each),), device=each.device)
+        return each[torch.arange(len(each), device=each.device), drawn]
 
     def _of_text(self, text: Encoded) -> Tensor:
         pooled = text.final if self.pooling is None else self.pooling(text.states, text.lengths)

@@ -30,7 +30,8 @@ class Captions(Reader):
         `captions`: a file of lines IMAGE#NUMBER, a tab, a caption. `languages`: instead, beside a list train.images.txt
         stand train.1.en, train.2.en, ... and train.1.de, ..., whose line n is a caption of image n; the first language
         is the source; with [en, en], each caption goes with the next one of its image. `features`: a numpy array (.npy)
-        with a row for each image of the list `names`, or, without it, for each of the JSON file.
+        with a row for each image of the list `names`, or, without it, for each of the JSON file; a row may be the
+        features of several crops.
         """
 
         type: Literal["captions"] = "captions"
@@ -178,7 +179,7 @@ class _Features:
             raise DataError(
                 f"is no numpy array of numbers ({fault}); numpy.save writes one", self.path
             ) from None
-        if self.rows.ndim != 2:
+        if self.rows.ndim not in (2, 3):
             raise DataError(f"should have a row for each image, found the shape {self.rows.shape}", self.path)
         self.places = None if names is None else {name: place for place, name in enumerate(names)}
         if names is not None and len(names) != len(self.rows):
@@ -192,7 +193,7 @@ class _Features:
                 f'there are no features of the image "{name}" in {self.path}, which has {len(self.rows):,} rows'
             )
             raise DataError(f"{what}; leave the image out, or add its row", locate(path), line)
-        row: np.ndarray = self.rows[found]
+        row: np.ndarray = self.rows[found].reshape(-1)
         return row
 
 
