@@ -3,7 +3,8 @@
 A table `[grids.NAME]` of `experiments.toml` has a `config`, settings that hold throughout (`set`), `rows` and
 `columns`. Each row says its `watch`, and each row and column may `set` more and describe its `data`. The experiment
 of a row and a column is called ROW-COLUMN. Where the grid has `small`, settings for a laptop (rows may have more of
-them), there is full-ROW-COLUMN too, which leaves them out, takes those of `full` and is only run where it is named.
+them), there is full-ROW-COLUMN too, which leaves them out, takes those of `full` and is only run where it is named;
+where it is `large`, all of it is.
 """
 
 from collections.abc import Iterator, Mapping
@@ -22,10 +23,14 @@ def expanded(listed: Mapping[str, Any]) -> dict[str, Row]:
     found = {name: row for name, row in listed.items() if name != "grids"}
     for grid in listed.get("grids", {}).values():
         for row, column in product(grid["rows"], grid["columns"]):
-            found[f"{row}-{column}"] = _cell(grid, row, column, "small")
+            found[f"{row}-{column}"] = _cell(grid, row, column, "small") | _large(grid)
             if "small" in grid:
                 found[f"full-{row}-{column}"] = _cell(grid, row, column, "full") | {"large": True}
     return found
+
+
+def _large(grid: Grid) -> Row:
+    return {"large": True} if grid.get("large") else {}
 
 
 def _cell(grid: Grid, row: str, column: str, size: str) -> Row:

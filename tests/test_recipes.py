@@ -1,9 +1,12 @@
+import sys
 from pathlib import Path
 
 import pytest
 
 from seqloom.config import data_paths
 from seqloom.experiment import check, open_config
+from seqloom.model.plan import lay_out
+from seqloom.model.task import bind
 
 RECIPES = Path(__file__).parent.parent / "recipes"
 FILES = sorted(RECIPES.rglob("*.yaml"))
@@ -15,3 +18,20 @@ def test_a_recipe_has_no_mistake_and_names_no_place_of_one_machine(path: Path) -
     read = [one for task in table.tasks.values() for _, one in data_paths(task.reader)]
     assert read
     assert not [one for one in read if Path(one).is_absolute() or one.startswith("~")]
+
+
+SYSTEMS = sorted(path.parent.name for path in RECIPES.glob("*/experiments.toml"))
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_what_is_too_large_to_run_here_has_no_mistake(system, monkeypatch):
+    monkeypatch.syspath_prepend(RECIPES)
+    for name in ("run", "curves", "grids"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    import run
+
+    listed = run.experiments(system)
+    for name in (name for name, row in listed.items() if "large" in row and not name.startswith("full-")):
+        table = check(open_config(RECIPES / system / listed[name]["config"], listed[name].get("set", [])))
+        task, figure = listed[name]["watch"].split(".")
+        assert figure in bind(table, lay_out(table))[task].figures, name
