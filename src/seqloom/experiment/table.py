@@ -69,6 +69,9 @@ def _check_training(table: Experiment, source: Source) -> None:
     for name, task in table.tasks.items():
         if getattr(task.reader, "train", None) is None:
             source.fault(("tasks", name, "reader"), 'needs the key "train"')
+        head: Any = part("heads", getattr(task.head, "type", ""))
+        if not head.figures(task.head):
+            source.fault(("tasks", name, "head"), "learns nothing; it is for encoders that are saved alone")
 
 
 def _named_tasks(training: TrainingTable) -> Iterator[tuple[Trail, str]]:

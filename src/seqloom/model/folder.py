@@ -106,6 +106,30 @@ def load(path: str | Path, device: torch.device | None = None) -> Assembly:
     return Assembly(settings, plan, tasks, vocabularies, network.to(device or torch.device("cpu")), figures)
 
 
+def assemble(
+    settings: Mapping[str, Any], vocabularies: Mapping[str, Vocabulary], weights: Mapping[str, Tensor]
+) -> Assembly:
+    """A model from its settings as plain values; of the weights, those that it has a place for are taken.
+
+    Raises:
+        ConfigError: settings that are wrong.
+        KeyError: a vocabulary or weight is missing.
+    """
+    discover()
+    source = Source(dict(settings))
+    table = ModelTable.check(source)
+    source.done()
+    assert table is not None
+    plan = lay_out(table)
+    tasks = bind(table, plan)
+    for task in tasks.values():
+        task.recall(vocabularies)
+    stores = {name: Origin(one.size or 0) for name, one in table.vectors.items()}
+    network = build(plan, tasks, vocabularies, stores=stores)
+    network.load_state_dict({name: weights[name] for name in network.state_dict()})
+    return Assembly(table.model_dump(), plan, tasks, dict(vocabularies), network.eval(), {})
+
+
 def _table(folder: Path) -> tuple[ModelTable, dict[str, Any]]:
     discover()
     try:
