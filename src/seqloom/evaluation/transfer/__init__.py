@@ -1,1 +1,8 @@
-"""The transfer suite: what the vectors of a frozen encoder are worth on tasks they were not made for."""
+"""The transfer suite: what the vectors of a frozen encoder are worth on tasks that they were not made for."""
+
+from seqloom.evaluation.transfer.settings import SETTINGS, Settings
+from seqloom.evaluation.transfer.suite import Report, transfer
+from seqloom.evaluation.transfer.tasks import TASKS
+from seqloom.evaluation.transfer.vectors import Encode, Encoder
+
+__all__ = ["SETTINGS", "TASKS", "Encode", "Encoder", "Report", "Settings", "transfer"]

@@ -39,11 +39,14 @@ def cosine(
 
 
 def _cosines(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    first, second = first.astype(np.float64), second.astype(np.float64)
-    lengths = np.linalg.norm(first, axis=1) * np.linalg.norm(second, axis=1)
-    products: np.ndarray = (first * second).sum(1)
-    found: np.ndarray = np.divide(products, lengths, out=np.zeros_like(products), where=lengths > 0)
-    return found
+    # Row by row, as the original: how products are rounded decides which cosines tie, and so Spearman's correlation.
+    pairs = zip(first.astype(np.float64), second.astype(np.float64), strict=True)
+    return np.array([_cosine(one, other) for one, other in pairs])
+
+
+def _cosine(one: np.ndarray, other: np.ndarray) -> float:
+    lengths = np.linalg.norm(one) * np.linalg.norm(other)
+    return float(np.dot(one, other) / lengths) if lengths > 0 else 0.0
 
 
 def spread(scores: np.ndarray) -> np.ndarray:
