@@ -19,7 +19,8 @@ from seqloom.experiment import Result, run
 from seqloom.files import locate, replacing_folder
 from seqloom.model import folder
 from seqloom.model.folder import Assembly
-from seqloom.model.task import SPLITS, Batcher, Task
+from seqloom.model.streaming import evaluated
+from seqloom.model.task import SPLITS, Task
 from seqloom.readers import Example
 
 Input = str | Sequence[str] | Mapping[str, Any]
@@ -145,7 +146,7 @@ class Model:
         if not paths:
             raise ModelError(f"task {mine.name} has no {split} file; name one with file (--file)")
         columns = mine.columns(*paths)
-        batcher = Batcher(mine, columns, self._assembly.vocabularies, gold=mine.head.measures)
+        batcher = evaluated(mine, columns, self._assembly.vocabularies)
         groups = mine.groups(paths, by) if by else {}
         what = f"evaluating {mine.name}"
         figures, apart = evaluate_groups(self._assembly.network, batcher, groups, what=what)

@@ -8,8 +8,6 @@ from hypothesis import strategies as st
 from seqloom.data.columns import build
 from seqloom.data.fields import TextField
 from seqloom.data.stream import Stream
-from seqloom.data.tokens import Index, View
-from seqloom.data.vocabulary import Vocabulary
 
 TEXTS = st.lists(st.integers(1, 9), min_size=6, max_size=12)
 WINDOWS = st.tuples(st.integers(1, 3), st.integers(1, 8), st.booleans())
@@ -33,32 +31,19 @@ def an_epoch(text, number):
     return range(sum(windows[:-1]), sum(windows))
 
 
-def tokens(text, draw, words):
-    """What a window reads and what it should foretell, by stream, as numbers."""
-    tables = TextField().reading([Index("words", View("word"))]).tables(words[0], {"words": words[1]})
-    batch = text.batch(draw, "lm", tables, ["text", "next"])
-    read = [batch.text(name).ids["words"].numpy() - 2 for name in ("text", "next")]
-    assert batch.text("text").lengths.tolist() == [read[0].shape[1]] * read[0].shape[0]
-    return *read, batch.fresh
-
-
-def in_file_order(stored):
-    return stored, Vocabulary(["<pad>", "<unk>", *stored.forms])
-
-
 @settings(max_examples=50, deadline=None)
 @given(TEXTS, WINDOWS, st.integers(0, 2))
 def test_the_windows_of_an_epoch_cover_the_text_once_in_order(lengths, shape, number):
     streams, window, vary = shape
-    text, words = stream(lengths, streams, window, vary), in_file_order(column(lengths))
-    drawn = [tokens(text, draw, words) for draw in an_epoch(text, number)]
-    read = np.concatenate([one[0] for one in drawn], axis=1)
-    foretold = np.concatenate([one[1] for one in drawn], axis=1)
+    text = stream(lengths, streams, window, vary)
+    drawn = [text.window_of(draw) for draw in an_epoch(text, number)]
+    read = np.concatenate([one.read for one in drawn], axis=1)
+    foretold = np.concatenate([one.foretold for one in drawn], axis=1)
     time = sum(lengths) // streams
     whole = np.arange(streams * time).reshape(streams, time)
     assert read.tolist() == whole[:, :-1].tolist()
     assert foretold.tolist() == whole[:, 1:].tolist()
-    assert [one[2] for one in drawn] == [True] + [False] * (len(drawn) - 1)
+    assert [one.fresh for one in drawn] == [True] + [False] * (len(drawn) - 1)
 
 
 @settings(max_examples=50, deadline=None)

@@ -37,6 +37,10 @@ class Storing(Protocol):
     def text(self) -> bool:
         """Whether values are texts, whose length is limited."""
 
+    @property
+    def runs(self) -> bool:
+        """Whether each text follows on the one before, so that none is too long."""
+
     def store(self, value: Any) -> Sequence[str] | Sequence[float]:
         """What is kept of a value."""
 
@@ -218,7 +222,7 @@ def _add(
         if along in lengths and lengths[along] != lengths[name]:
             what = f"{lengths[name]} {name} for {lengths[along]} tokens of {along}; they should be as many"
             raise DataError(what, path or None, line)
-        if longest and one.field.text and lengths[name] > longest:
+        if longest and one.field.text and not one.field.runs and lengths[name] > longest:
             what = f"a text of {lengths[name]:,} tokens is over the limit of {longest:,}; split it, or raise the limit"
             raise DataError(f"{what} (reader key `longest`)", path or None, line)
 

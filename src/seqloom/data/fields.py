@@ -25,8 +25,12 @@ class Field(ABC):
     numeric: ClassVar[bool] = False
     text: ClassVar[bool] = False
     """Whether its values are lists of tokens, which the reader cuts and whose length is limited."""
+    runs: ClassVar[bool] = False
+    """Whether its texts follow on one another and are read as one."""
     gold: ClassVar[bool] = True
     """Whether it is what is to be predicted, and so left out when predicting."""
+    of: ClassVar[str] = ""
+    """The column whose values it reads, where that is not its own."""
 
     @abstractmethod
     def store(self, value: Any) -> Sequence[str] | Sequence[float]:
@@ -323,7 +327,8 @@ class VectorField(Field):
         """The numbers; as many as there should be, none of them infinite or not a number."""
         numbers = np.asarray(value, dtype=np.float64)
         if numbers.shape != (self.size,):
-            raise ValueError(f"a vector of {self.size} numbers is expected, found shape {numbers.shape}")
+            what = f"a vector of {self.size} numbers is expected, found shape {numbers.shape}"
+            raise ValueError(f"{what}; `features` and `crops` of the head say how many")
         if not np.isfinite(numbers).all():
             raise ValueError(
                 "a number of the vector is infinite or NaN; mend the features, or leave the row out"

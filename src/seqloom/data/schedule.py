@@ -6,7 +6,7 @@ which rows of a length go together, and in which order batches come, is drawn an
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import Annotated
+from typing import Annotated, Protocol
 
 import numpy as np
 from pydantic import Field
@@ -55,6 +55,10 @@ class Groups:
     def __len__(self) -> int:
         """Batches an epoch."""
         return len(self.cuts) - 1
+
+    def epochs(self, draws: int) -> float:
+        """How many times the rows were gone through after some batches."""
+        return draws / len(self)
 
     def rows(self, draw: int) -> np.ndarray:
         """The rows of the `draw`-th batch, counted from 0 over all epochs."""
@@ -119,13 +123,26 @@ def in_order(lengths: np.ndarray, budget: int) -> list[np.ndarray]:
     return [ordered[start : start + budget] for start in range(0, len(ordered), budget)]
 
 
+class Batches(Protocol):
+    """What cuts the rows of a task into batches."""
+
+    def __len__(self) -> int:
+        """Batches an epoch."""
+
+    def rows(self, draw: int) -> np.ndarray:
+        """The rows of the `draw`-th batch, counted from 0 over all epochs."""
+
+    def epochs(self, draws: int) -> float:
+        """How many times the rows were gone through after some batches."""
+
+
 class Schedule:
     """Draws (task, rows) step by step.
 
     The state is what was consumed, `draws` by task: with it and the step, the rest follows from the seed.
     """
 
-    def __init__(self, sampling: Sampling, groups: Mapping[str, Groups]) -> None:
+    def __init__(self, sampling: Sampling, groups: Mapping[str, Batches]) -> None:
         self.sampling, self.groups = sampling, groups
         self.draws = dict.fromkeys(groups, 0)
 
@@ -141,7 +158,7 @@ class Schedule:
 
     def epoch(self, task: str) -> float:
         """How many times a task's rows were gone through."""
-        return self.draws[task] / len(self.groups[task])
+        return self.groups[task].epochs(self.draws[task])
 
 
 def nested(rows: int, keep: int | float, seed: int) -> np.ndarray:

@@ -4,16 +4,28 @@ Language models read so: the state at the end of a window is carried into the ne
 """
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import accumulate
 
 import numpy as np
-import torch
 
-from seqloom.data.batch import Batch, Text
 from seqloom.data.columns import Column
-from seqloom.data.fields import FormTable
 from seqloom.data.sampling import uniform
+
+
+@dataclass(frozen=True)
+class Window:
+    """Some tokens of all streams.
+
+    Args:
+        read: (streams, time) numbers of forms.
+        foretold: (streams, time) the form that follows each in the order of reading.
+        fresh: whether an epoch begins here.
+    """
+
+    read: np.ndarray
+    foretold: np.ndarray
+    fresh: bool
 
 
 class Stream:
@@ -26,20 +38,30 @@ class Stream:
         window: tokens a window, on the average.
         vary: whether windows vary in length: mostly about `window`, one in twenty half of it (AWD-LSTM, section 5).
         seed: what the lengths depend on, with the epoch.
+        backward: whether the text is read from its end; within a window tokens stand in their own order.
 
     Raises:
         ValueError: fewer than two tokens for each stream.
     """
 
     def __init__(
-        self, column: Column, rows: np.ndarray, *, streams: int, window: int, vary: bool = False, seed: int = 0
+        self,
+        column: Column,
+        rows: np.ndarray,
+        *,
+        streams: int,
+        window: int,
+        vary: bool = False,
+        seed: int = 0,
+        backward: bool = False,
     ) -> None:
         flat = np.concatenate([column.values[column.offsets[row] : column.offsets[row + 1]] for row in rows])
+        flat = flat[::-1] if backward else flat
         self.time = len(flat) // streams
         if self.time < 2:
             raise ValueError(f"{len(flat)} tokens are too few for {streams} streams of at least two")
         self.values = flat[: self.time * streams].reshape(streams, self.time)
-        self.window, self.vary, self.seed = window, vary, seed
+        self.window, self.vary, self.seed, self.backward = window, vary, seed, backward
         self._windows: list[int] = []
 
     def starts(self, epoch: int) -> list[int]:
@@ -56,6 +78,13 @@ class Stream:
         noise = sum(uniform(self.seed, epoch, number, one) for one in range(12)) - 6
         return max(5, round(mean + 5 * noise))
 
+    def epochs(self, draws: int) -> float:
+        """How many times the text was gone through after some windows."""
+        epoch, inside = 0, draws
+        while inside >= (windows := len(self.starts(epoch)) - 1):
+            epoch, inside = epoch + 1, inside - windows
+        return epoch + inside / windows
+
     def place(self, draw: int) -> tuple[int, int, bool]:
         """Where the `draw`-th window begins and ends, and whether it begins an epoch."""
         while draw >= sum(self._windows):
@@ -65,14 +94,10 @@ class Stream:
         starts = self.starts(epoch)
         return starts[inside], starts[inside + 1], inside == 0
 
-    def batch(self, draw: int, task: str, tables: dict[str, FormTable], columns: Sequence[str]) -> Batch:
-        """The `draw`-th window as a batch: the text in `columns[0]`, the same text one token later in `columns[1]`."""
+    def window_of(self, draw: int) -> "Window":
+        """The `draw`-th window, of all streams."""
         start, end, fresh = self.place(draw)
-        texts = {}
-        for name, shift in zip(columns, (0, 1), strict=True):
-            forms = self.values[:, start + shift : end + shift].astype(np.int64)
-            lengths = torch.full((len(forms),), forms.shape[1], dtype=torch.int64)
-            texts[name] = Text(
-                {one: torch.from_numpy(table.ids(forms)) for one, table in tables.items()}, lengths
-            )
-        return Batch(task, texts, range(len(self.values)), fresh)
+        read, foretold = self.values[:, start:end], self.values[:, start + 1 : end + 1]
+        if self.backward:
+            read, foretold = read[:, ::-1], foretold[:, ::-1]
+        return Window(read.astype(np.int64), foretold.astype(np.int64), fresh)

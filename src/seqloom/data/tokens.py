@@ -9,7 +9,7 @@ from unicodedata import category
 
 from seqloom.config import Count
 
-Tokenizer = Literal["words", "blanks", "characters"]
+Tokenizer = Literal["words", "plain", "blanks", "characters"]
 
 
 def _words(text: str) -> list[str]:
@@ -35,13 +35,18 @@ def _marks() -> str:
 
 _TOKENIZERS: Mapping[str, Callable[[str], list[str]]] = {
     "words": _words,
+    "plain": re.compile(r"\w+(?:['’]\w+)*|[^\w\s]").findall,
     "blanks": str.split,
     "characters": list,
 }
 
 
 def tokenize(text: str, how: Tokenizer = "words") -> list[str]:
-    """Cut text into tokens: words with their inner marks and single symbols, runs between blanks, or characters."""
+    """Cut text into tokens.
+
+    `words`: words with their inner marks, and single symbols; `plain`: the same, but only an apostrophe is an inner
+    mark; `blanks`: runs between blanks; or `characters`.
+    """
     return _TOKENIZERS[how](text)
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 from torch import Tensor, nn
+from torch.nn import functional
 
 from seqloom.config import Part, part
 from seqloom.data.batch import Text
@@ -40,6 +41,22 @@ class Embedder(nn.Module, Part):
     def forward(self, text: Text) -> Tensor:
         """(batch, time, size)."""
         raise TypeError(f"{type(self).__name__} does not embed")
+
+    @property
+    def scoring(self) -> bool:
+        """Whether its vectors can score the words of its vocabulary."""
+        return self.rows() is not None
+
+    def rows(self) -> Tensor | None:
+        """The vectors of its vocabulary as one table (words, size); None where it has none of that form."""
+        return None
+
+    def scores(self, hidden: Tensor) -> Tensor:
+        """Scores (..., words) of its vocabulary's words by their vectors, for hidden (..., size)."""
+        rows = self.rows()
+        if rows is None:
+            raise TypeError(f"{type(self).__name__} scores no words")
+        return functional.linear(hidden, rows)
 
     def weights(self, text: Text) -> dict[str, Tensor]:
         """How much each of the sets that it mixes counts for each token: (batch, time) by name; {} if it mixes none."""

@@ -14,7 +14,7 @@ from seqloom.data.vectors import Origin, Vectors
 from seqloom.data.vocabulary import SPECIALS, Vocabularies, Vocabulary
 from seqloom.embedders import Embedder
 from seqloom.errors import ConfigError
-from seqloom.nn.dropout import WordDropout
+from seqloom.nn.dropout import EmbeddingDropout, WordDropout
 from seqloom.progress import notice
 
 
@@ -27,7 +27,7 @@ class Word(Embedder):
         `loosest`: how far a word may be from the one in the store: as it is, in lower case, with digits as 0.
         `unknown`: what a word without a vector begins with; `center`: whether the mean of the vectors found is taken
         off them; `coverage`: the share of words that must have one. `dropout`: share of words read as unknown in
-        training.
+        training; `drop_words`: share of the vocabulary whose vectors are zero, wherever the words stand in a batch.
         """
 
         type: Literal["word"] = "word"
@@ -43,6 +43,7 @@ class Word(Embedder):
         lower: bool = False
         digits: Literal["keep", "zero"] = "keep"
         dropout: Share = 0.0
+        drop_words: Share = 0.0
 
         @model_validator(mode="after")
         def _sized(self) -> "Word.Config":
@@ -79,11 +80,17 @@ class Word(Embedder):
             self.table.weight[0].zero_()
         self.table.weight.requires_grad_(not config.frozen)
         self.unknown = WordDropout(config.dropout, unknown=1)
+        self.dropped = EmbeddingDropout(config.drop_words, len(words))
 
     def forward(self, text: Text) -> Tensor:
         """(batch, time, size)."""
-        vectors: Tensor = self.table(self.unknown(text.ids[self.vocabulary]))
+        ids = self.unknown(text.ids[self.vocabulary])
+        vectors: Tensor = self.dropped(self.table(ids), ids)
         return vectors
+
+    def rows(self) -> Tensor:
+        """Its table."""
+        return self.table.weight
 
 
 def _looked_up(words: Vocabulary, vectors: Vectors, config: Any) -> np.ndarray:
@@ -92,8 +99,9 @@ def _looked_up(words: Vocabulary, vectors: Vectors, config: Any) -> np.ndarray:
     share = match.found.mean() if len(match.found) else 1.0
     if share <= 0 or share < config.coverage:
         what = f"vectors {config.vectors}: {match.coverage}"
-        remedy = "take other vectors (of this language, cut into words alike), or lower coverage"
-        raise ConfigError(f"a word embedder: {what}; at least {config.coverage:.1%} should; {remedy}")
+        wanted = f"; at least {config.coverage:.1%} should, or lower coverage" if config.coverage else ""
+        remedy = "take vectors of this language, of words that are cut alike"
+        raise ConfigError(f"a word embedder: {what}{wanted}; {remedy}")
     found = match.filled(config.unknown, seed=0)
     if config.center:
         found[match.found] -= found[match.found].mean(0)

@@ -19,6 +19,8 @@ class Encoder(nn.Module, Part):
     """Numbers in each state."""
     causal: bool
     """Whether a state depends on no later token."""
+    backward: bool = False
+    """Whether a state depends on no earlier token: it reads from the end of a text."""
 
     def __init__(self, config: Any, *, size: int) -> None:
         super().__init__()

@@ -37,7 +37,7 @@ class Saved(Encoder):
     def __init__(self, config: Any, *, size: int, inside: Encoder) -> None:
         super().__init__(config, size=size)
         self.inside, self.frozen = inside, config.frozen
-        self.size, self.causal = inside.size, inside.causal
+        self.size, self.causal, self.backward = inside.size, inside.causal, inside.backward
         if self.frozen:
             inside.requires_grad_(False)
 
@@ -53,3 +53,10 @@ class Saved(Encoder):
         with torch.set_grad_enabled(learns):
             encoded: Encoded = self.inside(x, lengths, state)
         return encoded
+
+
+def backward(table: Any) -> bool:
+    """Whether an encoder of that table reads from the end of a text."""
+    if isinstance(table, Saved.Config):
+        return table.inside is not None and backward(table.inside.encoder)
+    return bool(getattr(table, "backward", False))

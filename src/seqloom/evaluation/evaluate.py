@@ -9,7 +9,9 @@ import torch
 
 from seqloom.data.batch import Batch, Output
 from seqloom.data.schedule import in_order
+from seqloom.evaluation.running import measure
 from seqloom.model.network import Network
+from seqloom.model.streaming import Streamer
 from seqloom.model.task import Batcher
 from seqloom.progress import track
 
@@ -89,6 +91,8 @@ def evaluate_groups(
     what: str = "",
 ) -> tuple[dict[str, float], dict[str, dict[str, float]]]:
     """The figures of all rows, and those of each group that come of predictions; a group is places in the split."""
+    if isinstance(batcher, Streamer):
+        return measure(network, batcher, device=device, what=what), {}
     head = network.head(batcher.task.name)
     predicted: list[Any] = [None] * len(batcher.columns)
     sums, count = Counter[str](), 0

@@ -21,8 +21,9 @@ from seqloom.files import recover_folder, replacing_folder, write_json
 from seqloom.model.build import build
 from seqloom.model.folder import CONFIG, Assembly, load, save
 from seqloom.model.plan import Plan, lay_out
+from seqloom.model.streaming import Streamer, Windows, evaluated
 from seqloom.model.task import Batcher, Task, bind, fit, tell_unseen
-from seqloom.model.transfer import carried
+from seqloom.model.transfer import Carried, begin, begun, carried
 from seqloom.model.widen import widened
 from seqloom.training import checkpoint
 from seqloom.training.distributed import Ranks, ranks
@@ -207,27 +208,49 @@ def _new(
 ) -> Assembly:
     stores = {name: Vectors.open(one.path) for name, one in table.vectors.items()}
     parts = carried(plan)
+    start = table.training.begin
+    before = begun(start.path, start.parts) if start else Carried()
     fitted = fit(tasks, training, parts.vocabularies)
+    fitted |= {name: one for name, one in before.vocabularies.items() if name in fitted}
     vocabularies = widened({**fitted, **learned}, plan, tasks, stores)
     for name, store in stores.items():
         settings["vectors"][name]["size"] = store.size
     network = build(plan, tasks, vocabularies, stores=stores, weights=parts.weights, seed=table.seed)
+    if start:
+        begin(network, before.weights, start.path)
     return Assembly(settings, plan, tasks, vocabularies, network, {})
+
+
+def _training(table: Experiment, task: Task, columns: Columns, model: Assembly) -> Batcher:
+    """What makes the batches that a task learns from."""
+    how = table.training
+    if not task.runs:
+        return Batcher(task, columns, model.vocabularies)
+    if not isinstance(how.batch, int):
+        raise ConfigError(f"training.batch: task {task.name} reads running text; batch is a number of streams")
+    keys: dict[str, Any] = {"window": how.stream.window, "vary": how.stream.vary, "seed": table.seed}
+    return Streamer(task, columns, model.vocabularies, streams=how.batch * how.accumulate, **keys)
 
 
 def _courses(table: Experiment, model: Assembly, training: Mapping[str, Columns]) -> dict[str, Course]:
     courses = {}
     for name, task in model.tasks.items():
-        train = Batcher(task, training[name], model.vocabularies)
+        train = _training(table, task, training[name], model)
         dev = task.read("dev")
         if dev is not None:
             tell_unseen(task, dev, model.vocabularies, "dev")
         how = table.training
+        if isinstance(train, Streamer):
+            watched = evaluated(task, dev, model.vocabularies) if dev is not None else None
+            courses[name] = Course(
+                train, Windows(train.stream, how.accumulate), watched, len(train.stream.values)
+            )
+            continue
         # Batches of one length each would give normalisation over a batch means that hold for none of the others.
         coupled = model.network.head(name).couples_rows and not how.curriculum
         mixed = how.order == "random" or (how.order is None and coupled)
         groups = Groups(train.lengths(), how.batch, table.seed, rising=how.curriculum, mixed=mixed)
-        watched = Batcher(task, dev, model.vocabularies, gold=task.head.measures) if dev is not None else None
+        watched = evaluated(task, dev, model.vocabularies) if dev is not None else None
         courses[name] = Course(train, groups, watched, table.training.batch)
     return courses
 
@@ -259,7 +282,7 @@ def _finish(trainer: Trainer, out: Path) -> Result:
     for name, task in model.tasks.items():
         if (columns := task.read("test")) is not None:
             tell_unseen(task, columns, model.vocabularies, "test")
-            batcher = Batcher(task, columns, model.vocabularies, gold=task.head.measures)
+            batcher = evaluated(task, columns, model.vocabularies)
             test[name] = evaluate(model.network, batcher, what=f"testing {name}")
     # The others have read the best model before the leading rank writes it anew.
     trainer.ranks.wait()

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import chain
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -13,11 +14,27 @@ from torch.nn import functional
 from seqloom.config import Count, Part, Share, Table
 from seqloom.data.batch import Batch, Encoded, Output
 from seqloom.data.fields import UNLISTED, Field, LabelField, TextField
+from seqloom.data.tokens import Index
 from seqloom.data.vocabulary import Vocabularies
 from seqloom.metrics import accuracy, macro_f1
 from seqloom.nn.biattention import BCN
 from seqloom.nn.perceptron import MLP
 from seqloom.nn.pooling import Poolings
+
+
+@dataclass(frozen=True)
+class Route:
+    """The way by which a task's text reaches its head.
+
+    Args:
+        embedder: of the task.
+        encoder: of the task.
+        indexes: how the embedder looks words up.
+    """
+
+    embedder: Any
+    encoder: Any
+    indexes: tuple[Index, ...]
 
 
 class Head(nn.Module, Part, ABC):
@@ -30,6 +47,9 @@ class Head(nn.Module, Part, ABC):
     apart: ClassVar[frozenset[str]] = frozenset()
     """The keys in which heads of one `share` group may differ."""
 
+    adjustable: ClassVar[frozenset[str]] = frozenset()
+    """The keys that may change after training: they say how a model is used, not what it is."""
+
     family: ClassVar[str] = "heads"
     encodes: tuple[str, ...] = ("text",)
     """The text columns that it wants encoded; `forward` gets each by its name."""
@@ -38,6 +58,9 @@ class Head(nn.Module, Part, ABC):
 
     aligned: ClassVar[bool] = False
     """Whether it needs a state for each token, so that an embedder must drop none."""
+
+    continues: ClassVar[bool] = False
+    """Whether it is given, as `route`, what it needs to read on: its embedder and how that looks words up."""
 
     measures: ClassVar[bool] = False
     """Whether some of its figures come of the loss, so that evaluation needs gold in the batches; see `measured`."""
@@ -88,6 +111,11 @@ class Head(nn.Module, Part, ABC):
     def measured(cls, sums: Mapping[str, float], count: int) -> dict[str, float]:
         """The figures that come of the sums of outputs, `loss` among them, over `count`, such as perplexity."""
         return {}
+
+    @classmethod
+    def reading(cls, config: Any) -> tuple[int, int]:
+        """How running text is read when evaluated: streams side by side, and tokens of a window."""
+        raise TypeError(f"{cls.__name__} reads no running text")
 
     @classmethod
     def require(cls) -> None:

@@ -15,7 +15,7 @@ from seqloom.embedders.context import Context, Inner
 from seqloom.encoders import Encoder
 from seqloom.encoders.saved import Saved
 from seqloom.errors import ConfigError
-from seqloom.heads import Head
+from seqloom.heads import Head, Route
 from seqloom.model.network import Named, Network
 from seqloom.model.plan import Plan, lay_out_embedders
 from seqloom.model.task import Task
@@ -158,7 +158,7 @@ def _head(
 ) -> Head:
     embedder, name = plan.routes[task.name]
     encoder = encoders[name]
-    if task.head.causal and not encoder.causal:
+    if task.head.causal and not encoder.causal and not (task.runs and encoder.backward):
         what = f'reads left to right, but encoder "{name}" sees what follows'
         raise ConfigError(f"tasks.{task.name}.head: {what} (encoders.{name}.bidirectional: false)")
     if task.head.causal and (seeing := [one for one in plan.closure(embedder) if not embedders[one].causal]):
@@ -175,5 +175,7 @@ def _head(
     given: dict[str, Any] = {"shared": shared[task.group]} if task.group else {}
     if (store := getattr(task.table.head, "vectors", None)) is not None:
         given["vectors"] = stores.get(store)
+    if task.head.continues:
+        given["route"] = Route(embedders[embedder], encoder, plan.indexes(embedder))
     known = task.vocabularies(vocabularies)
     return task.head(task.table.head, size=encoder.size, vocabularies=known, **given)

@@ -194,7 +194,8 @@ def check_columns(table: ModelTable, source: Source) -> None:
     for name, task in table.tasks.items():
         reader, head = _kind("readers", task.reader), _kind("heads", task.head)
         gives = reader.gives(task.reader)
-        needs = [column for column in head.fields(task.head) if column != "line"]  # which every example has
+        stored = [column for column, field in head.fields(task.head).items() if not field.of]
+        needs = [column for column in stored if column != "line"]  # which every example has
         if gives is not None and (lacking := [column for column in needs if column not in gives]):
             kind = getattr(task.reader, "type", "")
             what = f"the head reads {', '.join(needs)}, but the reader {kind} gives {', '.join(sorted(gives))}"

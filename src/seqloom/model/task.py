@@ -12,9 +12,11 @@ from seqloom.data import columns as store
 from seqloom.data.batch import Batch
 from seqloom.data.columns import Columns
 from seqloom.data.fields import Counted, Field, TextField
+from seqloom.data.running import RunningText
 from seqloom.data.schedule import nested
 from seqloom.data.tokens import Index
 from seqloom.data.vocabulary import Vocabularies, Vocabulary
+from seqloom.encoders.saved import backward
 from seqloom.errors import DataError
 from seqloom.files import locate, sha256
 from seqloom.heads import Head
@@ -52,6 +54,16 @@ class Task:
     def targets(self) -> list[str]:
         """The columns of the texts that it is to produce."""
         return [name for name, field in self.fields.items() if field.text and field.gold]
+
+    @property
+    def runs(self) -> bool:
+        """Whether its texts follow on one another, and are read as one."""
+        return any(field.runs for field in self.fields.values())
+
+    @property
+    def stored(self) -> dict[str, Field]:
+        """The fields that have a column of their own."""
+        return {name: field for name, field in self.fields.items() if not field.of}
 
     @property
     def group(self) -> str | None:
@@ -121,7 +133,7 @@ class Task:
         """
         where = " + ".join(str(locate(path)) for path in paths)
         config: Any = self.table.reader
-        stored = {name: _plain(field) for name, field in self.fields.items()}
+        stored = {name: _plain(field) for name, field in self.stored.items()}
 
         def make(folder: Any) -> Columns:
             examples = map(self.reader.cut, track(self._examples(paths), f"reading {where}"))
@@ -132,7 +144,7 @@ class Task:
             raise DataError(
                 "holds no examples; an empty file, or not in the form that the reader expects", where
             )
-        if lacking := [name for name in self.fields if name not in columns]:
+        if lacking := [name for name in self.stored if name not in columns]:
             raise DataError(f"has no column {' and no '.join(lacking)}, which task {self.name} reads", where)
         return columns
 
@@ -185,7 +197,7 @@ class Task:
 
     def from_examples(self, examples: Iterable[Example]) -> Columns:
         """The columns of examples in memory; gold columns may be left out."""
-        return store.build(examples, self.fields, path="input", longest=None)
+        return store.build(examples, self.stored, path="input", longest=None)
 
     def _sample(self, rows: int) -> np.ndarray:
         config: Any = self.table.reader
@@ -208,7 +220,8 @@ def bind(table: ModelTable, plan: Plan) -> dict[str, Task]:
         assert issubclass(head, Head)
         assert issubclass(reader, Reader)
         indexes = plan.indexes(plan.routes[name][0]) if plan.routes[name][0] else ()
-        fields = {key: _reading(field, indexes) for key, field in head.fields(one.head).items()}
+        turned = backward(plan.encoders[plan.routes[name][1]])
+        fields = {key: _reading(field, indexes, turned) for key, field in head.fields(one.head).items()}
         texts, targets = (
             tuple(key for key, field in fields.items() if field.text and field.gold == gold)
             for gold in (False, True)
@@ -217,7 +230,8 @@ def bind(table: ModelTable, plan: Plan) -> dict[str, Task]:
     return tasks
 
 
-def _reading(field: Field, indexes: Sequence[Index]) -> Field:
+def _reading(field: Field, indexes: Sequence[Index], turned: bool) -> Field:
+    field = replace(field, backward=turned) if isinstance(field, RunningText) else field
     return field.reading(indexes) if isinstance(field, TextField) else field
 
 
@@ -239,7 +253,7 @@ def fit(
     check_indexes(tasks)
     counted: dict[str, Counted] = {}
     for name, task in tasks.items():
-        for key, field in task.fields.items():
+        for key, field in task.stored.items():
             for vocabulary, one in field.counted(training[name][key]).items():
                 _merge(counted, f"{task.labels}.{vocabulary}" if one.private else vocabulary, one)
     fitted = {name: one.fit() for name, one in counted.items() if name not in carried}
@@ -268,21 +282,40 @@ class Batcher:
         self.task, self.columns = task, columns
         known = task.vocabularies(vocabularies)
         self.fields = {
-            name: field for name, field in task.fields.items() if name in columns and (gold or not field.gold)
+            name: field
+            for name, field in task.fields.items()
+            if (field.of or name) in columns and (gold or not field.gold)
         }
-        self.tables = {name: field.tables(columns[name], known) for name, field in self.fields.items()}
+        self.tables = {
+            name: field.tables(columns[field.of or name], known) for name, field in self.fields.items()
+        }
 
     def batch(self, rows: np.ndarray) -> Batch:
         """The batch of some rows, by their numbers in the columns."""
         made = {
-            name: one.collate(self.columns[name], self.tables[name], rows) for name, one in self.fields.items()
+            name: one.collate(self.columns[one.of or name], self.tables[name], rows)
+            for name, one in self.fields.items()
         }
         return Batch(self.task.name, made, rows.tolist())
 
     def gold(self, row: int) -> Any:
         """A row's gold value as the head's `score` wants it."""
-        stored = {name: self.columns[name].row(row) for name, field in self.task.fields.items() if field.gold}
+        stored = {name: self.columns[name].row(row) for name, field in self.task.stored.items() if field.gold}
         return self.task.head.gold(stored)
+
+    def rows(self, places: np.ndarray) -> np.ndarray:
+        """The rows, by their numbers in the columns, that stand at some places of the split."""
+        return places if self.columns.rows is None else self.columns.rows[places]
+
+    def pace(self, rows: np.ndarray) -> float:
+        """How large a step these rows are worth, in that of a batch."""
+        return 1.0
+
+    def where(self, rows: np.ndarray) -> str:
+        """Where some rows began, for messages."""
+        return ", ".join(self.columns.where(row) for row in rows[:5].tolist()) + (
+            ", ..." if len(rows) > 5 else ""
+        )
 
     def lengths(self) -> np.ndarray:
         """(rows of the split, texts) the lengths of the texts to read, then of those to produce."""

@@ -1,7 +1,8 @@
 """Parts out of other models: their definitions when checked, then the weights and vocabularies they bring along."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from typing import Any, TypeVar
 
 from torch import Tensor
@@ -16,6 +17,7 @@ from seqloom.encoders.saved import Saved
 from seqloom.errors import ConfigError, ModelError, SeqloomError
 from seqloom.files import locate
 from seqloom.model.folder import Assembly, load
+from seqloom.model.network import Network
 from seqloom.model.plan import Plan
 from seqloom.model.tables import ModelTable
 from seqloom.progress import notice
@@ -195,6 +197,42 @@ def carried(plan: Plan) -> Carried:
         if isinstance(table, Context.Config):
             _bring_context(found, name, table, _opened(table))
     return found
+
+
+def begun(path: str, parts: Sequence[str]) -> Carried:
+    """The vocabularies of a model, and the weights of it that a run begins with, by their own names.
+
+    Args:
+        path: of the model.
+        parts: globs over the names of its parameters.
+
+    Raises:
+        ConfigError: a glob that fits none of its parameters.
+        ModelError: the model is missing or damaged.
+    """
+    model = load(locate(path))
+    weights = model.network.state_dict()
+    for glob in parts:
+        if not any(fnmatchcase(name, glob) for name in weights):
+            like = next(iter(weights))
+            raise ConfigError(f'training.begin.parts: "{glob}" fits none of its parameters, such as {like}')
+    chosen = {name: one for name, one in weights.items() if any(fnmatchcase(name, glob) for glob in parts)}
+    return Carried(model.vocabularies, chosen)
+
+
+def begin(network: Network, weights: Mapping[str, Tensor], path: str) -> None:
+    """Copy in what the network has too; a ConfigError where nothing is, or where a shape differs."""
+    own = network.state_dict()
+    shared = {name: one for name, one in weights.items() if name in own}
+    if not shared:
+        raise ConfigError(f"training.begin: {path} has no part of the same name as any here; name parts alike")
+    for name, one in shared.items():
+        if own[name].shape != one.shape:
+            what = f"{name} has shape {tuple(one.shape)} there, {tuple(own[name].shape)} here"
+            raise ConfigError(
+                f"training.begin: {what}; let the parts agree, or choose others by training.begin.parts"
+            )
+        own[name].copy_(one)
 
 
 def _opened(table: Any) -> Assembly:

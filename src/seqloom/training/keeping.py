@@ -15,7 +15,8 @@ from seqloom.files import replacing_folder
 from seqloom.model import folder as model_folder
 from seqloom.model.folder import Assembly
 from seqloom.training import checkpoint
-from seqloom.training.optim import Averaging
+from seqloom.training.averaging import Averaging
+from seqloom.training.carrying import Carried
 from seqloom.training.report import Report
 from seqloom.training.updates import Updates
 
@@ -46,6 +47,7 @@ class Keeper:
         schedule: whose draws are kept.
         updates: whose optimisers are kept.
         averaging: averaged weights, if any: what models are saved with.
+        carried: the states of streams, which are kept.
         data: a fingerprint of the training data by task; see `same_data`.
     """
 
@@ -54,6 +56,7 @@ class Keeper:
     schedule: Schedule
     updates: Updates
     averaging: Averaging | None
+    carried: Carried
     data: Mapping[str, str]
 
     @property
@@ -88,7 +91,7 @@ class Keeper:
         """Save the last model with the state of the run, at once: a kill leaves the one before."""
         if self.run is None:
             return
-        tensors = self.updates.tensors()
+        tensors = self.updates.tensors() | self.carried.tensors()
         if self.average:
             tensors |= {f"{OWN}{name}": one for name, one in self.weights().items()}
             tensors |= {f"{AVERAGE}{name}": one for name, one in self.average.items()}
@@ -108,6 +111,7 @@ class Keeper:
             "draws": self.schedule.draws,
             "schedules": self.updates.state(),
             "averaged": self.averaging.count if self.averaging else 0,
+            "averaging": self.averaging.state if self.averaging else {},
             "events": offset,
             "data": dict(self.data),
         }
@@ -116,6 +120,9 @@ class Keeper:
         """Go back to a saved state; the network must already hold the last model's weights."""
         self.schedule.draws = dict(counters["draws"])
         self.updates.restore(tensors, counters["schedules"])
+        self.carried.restore(tensors, next(self.model.network.parameters()).device)
+        if self.averaging:
+            self.averaging.state |= counters.get("averaging", {})
         if self.averaging and counters["averaged"]:
             self.model.network.load_state_dict(_under(OWN, tensors), strict=False)
             own = self.weights()

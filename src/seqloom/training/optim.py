@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import torch
 from pydantic import Field
-from torch import Tensor, nn
+from torch import nn
 
 from seqloom.config import Count, Natural, Part, Positive, Share, Table
 
@@ -251,59 +251,19 @@ class Cosine(Linear):
         return float(self.config.end + (1 - self.config.end) * (1 + math.cos(math.pi * done)) / 2)
 
 
-class Averaging(Part):
-    """Averaged weights, used to evaluate and saved as the model's; training goes on with its own."""
+class Milestones(RateSchedule):
+    """Falls by `factor` at each of some steps."""
 
-    family: ClassVar[str] = "averagings"
+    class Config(Constant.Config):
+        """`at`: the steps; `factor`."""
 
-    def __init__(self, config: Any) -> None:
-        self.config = config
-        self.count = 0
-        self.average: dict[str, Tensor] = {}
+        type: Literal["milestones"] = "milestones"  # type: ignore[assignment]
+        at: Annotated[list[Count], Field(min_length=1)]
+        factor: Annotated[float, Field(gt=0, lt=1)] = 0.1
 
-    def share(self) -> float:
-        """How much of the newest weights goes into the average."""
-        raise TypeError(f"{type(self).__name__} does not average")
-
-    def update(self, step: int, weights: Mapping[str, Tensor]) -> None:
-        """Take in the weights after a step."""
-        if step < self.config.start:
-            return
-        self.count += 1
-        if not self.average:
-            self.average = {name: one.detach().clone() for name, one in weights.items()}
-            return
-        pairs = [(self.average[name], one) for name, one in weights.items()]
-        torch._foreach_lerp_([old for old, _ in pairs], [new.detach() for _, new in pairs], self.share())
-
-
-class Moving(Averaging):
-    """An exponential moving average: average ← decay · average + (1 − decay) · weights."""
-
-    class Config(Table):
-        """`decay`; `start`: the step from which on weights are averaged."""
-
-        type: Literal["moving"] = "moving"
-        decay: Share = 0.999
-        start: Natural = 0
-
-    def share(self) -> float:
-        """1 − decay, larger at first so that the start is forgotten."""
-        return float(max(1 - self.config.decay, 1 / (self.count + 1)))
-
-
-class Mean(Averaging):
-    """The plain mean of all weights from `start` on (Polyak & Juditsky 1992)."""
-
-    class Config(Table):
-        """`start`: the step from which on weights are averaged."""
-
-        type: Literal["mean"] = "mean"
-        start: Natural = 0
-
-    def share(self) -> float:
-        """One part in as many as there are."""
-        return 1 / self.count
+    def after(self, step: int) -> float:
+        """The factor `step` steps after the warm-up."""
+        return float(self.config.factor ** sum(step >= one for one in self.config.at))
 
 
 def groups(

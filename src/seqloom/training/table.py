@@ -4,10 +4,14 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from seqloom.config import Choice, Count, Natural, Positive, Table
+from seqloom.config import Choice, Count, FilePath, Natural, Positive, Table
 from seqloom.data.sampling import Uniform
 from seqloom.data.schedule import Budget
+from seqloom.training import averaging
 from seqloom.training.optim import Adam, Constant
+
+assert averaging
+# Its kinds are found by the tables that name them.
 
 
 class TaskTraining(Table):
@@ -15,6 +19,24 @@ class TaskTraining(Table):
 
     optimizer: Annotated[Table, Choice("optimizers")]
     schedule: Annotated[Table, Choice("schedules")] = Constant.Config()
+
+
+class StreamTable(Table):
+    """How running text is read: `window` tokens at a time, by so many streams as `batch` says.
+
+    `vary`: windows differ in length, mostly about `window`, one in twenty half of it, and the rate with them (Merity et
+    al. 2018, section 5).
+    """
+
+    window: Count = 70
+    vary: bool = False
+
+
+class BeginTable(Table):
+    """A model whose weights and vocabularies a run begins with: those of the parameters that fit a glob of `parts`."""
+
+    path: FilePath
+    parts: Annotated[list[str], Field(min_length=1)] = ["*"]
 
 
 class TrainingTable(Table):
@@ -25,6 +47,9 @@ class TrainingTable(Table):
     `patience`: evaluations without a better figure before training stops. `curriculum`: whether each task's first
     epoch goes from its shortest rows to its longest. `order`: a batch has rows of nearly equal `lengths`, or `random`
     ones, as is the rule for heads in which the rows of a batch depend on each other (`bcn` with `batch_norm`).
+    `stream`: how heads that read running text get it. `accumulate`: batches a step; of running text, the parts of a
+    window, each with a state of its own. `goal`: training ends when the watched figure is as good. `unfreeze`: by glob,
+    the step from which on those parameters learn. `begin`: a model to begin from.
     """
 
     steps: Count | None = None
@@ -39,6 +64,9 @@ class TrainingTable(Table):
     averaging: Annotated[Table, Choice("averagings")] | None = None
     rates: dict[str, Annotated[float, Field(ge=0)]] = {}
     freeze: list[str] = []
+    unfreeze: dict[str, Natural] = {}
+    begin: BeginTable | None = None
+    stream: StreamTable = StreamTable()
     clip: Positive | None = 5.0
     clip_except: list[str] = []
     accumulate: Count = 1
@@ -47,6 +75,7 @@ class TrainingTable(Table):
     save_every: Count | None = None
     watch: str | None = None
     patience: Count | None = None
+    goal: float | None = None
     device: str = "auto"
     threads: Natural = 1
 

@@ -6,20 +6,20 @@ from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-import numpy as np
 import torch
 
 from seqloom.config import part
 from seqloom.data.batch import Batch
 from seqloom.data.sampling import Sampling, Share, seeded
-from seqloom.data.schedule import Groups, Schedule, Tokens
+from seqloom.data.schedule import Batches, Schedule, Tokens
 from seqloom.errors import ConfigError, TrainingError
 from seqloom.evaluation.evaluate import evaluate
 from seqloom.model.folder import Assembly
 from seqloom.model.task import Batcher
+from seqloom.training.averaging import Averaging
+from seqloom.training.carrying import Carried
 from seqloom.training.distributed import Ranks
 from seqloom.training.keeping import LAST, Keeper, Standing
-from seqloom.training.optim import Averaging
 from seqloom.training.report import Report
 from seqloom.training.stopping import Interrupted, Wish
 from seqloom.training.table import TrainingTable
@@ -31,7 +31,7 @@ class Course:
     """A task in training: its batches, how they are grouped and how large, and what it is evaluated on."""
 
     train: Batcher
-    groups: Groups
+    groups: Batches
     dev: Batcher | None
     budget: int | Tokens
 
@@ -41,11 +41,6 @@ class Course:
         rows = len(self.train.columns)
         batch = self.budget if isinstance(self.budget, int) else rows / len(self.groups)
         return Share(rows, batch, self.train.task.table.weight)
-
-    def rows(self, places: np.ndarray) -> np.ndarray:
-        """The rows, by their numbers in the columns, that stand at some places of the split."""
-        chosen = self.train.columns.rows
-        return places if chosen is None else chosen[places]
 
 
 @dataclass(slots=True)
@@ -97,8 +92,9 @@ class Trainer:
         if ranks.size == 1:
             self.updates.look_up_sparsely(self.network)
         self.averaging = _averaging(config)
+        self.carried = Carried()
         keeps = run if ranks.leads else None
-        self.keeper = Keeper(keeps, model, self.schedule, self.updates, self.averaging, data)
+        self.keeper = Keeper(keeps, model, self.schedule, self.updates, self.averaging, self.carried, data)
         self.at = Standing()
         self.wish = Wish()
 
@@ -112,7 +108,8 @@ class Trainer:
 
     def _epoch(self) -> float:
         """Steps that an epoch of the watched task is expected to take."""
-        return len(self.courses[self.watch].groups) / self._chance(self.watch)
+        batches = len(self.courses[self.watch].groups) / self.config.accumulate
+        return batches / self._chance(self.watch)
 
     def _chance(self, task: str) -> float:
         """How often a task is drawn."""
@@ -155,7 +152,16 @@ class Trainer:
             return "steps"
         if self.updates.over:
             return "rate"
+        if self.config.goal is not None and self._reached(self.config.goal):
+            return "goal"
+        if self.averaging and self.averaging.over:
+            return "patience"
         return "patience" if self.config.patience and self.at.waited >= self.config.patience else None
+
+    def _reached(self, goal: float) -> bool:
+        """Whether the watched figure is as good as wanted; how good it is at best is kept so that more is better."""
+        falls = self.figure is not None and self.figure in self.courses[self.watch].train.task.head.falling
+        return self.at.best >= (-goal if falls else goal)
 
     def _step(self) -> bool:
         """Take a step; returns whether any rank was asked to stop."""
@@ -163,14 +169,16 @@ class Trainer:
         # Masks are drawn from seed and step, so that a resumed run draws the ones that the unbroken run would.
         _seed(seeded(self.seed, "step", step, self.ranks.rank), self.ranks.device)
         self.updates.clear()
-        own = _Sums(stop=float(self.wish.asked))
-        for _ in range(self.config.accumulate):
-            rows, counts = self.ranks.share(self.courses[task].rows(self.schedule.draw(task)))
-            self._backward(self.courses[task].train.batch(rows), own, counts)
+        self.updates.thaw(step)
+        own, train = _Sums(stop=float(self.wish.asked)), self.courses[task].train
+        for place in range(self.config.accumulate):
+            rows, counts = self.ranks.share(train.rows(self.schedule.draw(task)))
+            self._backward(train.batch(rows), own, counts, place)
         done = _Sums(*self.ranks.join(self.updates.gradients(), astuple(own)))
-        self._finite(done.loss, task, [] if math.isfinite(own.loss) else rows.tolist())
+        self._finite(done.loss, task, "" if math.isfinite(own.loss) else train.where(rows))
         own_step = self.schedule.draws[task] // self.config.accumulate - 1
-        rate = self.updates.apply(task, step, own_step, 1 if self._alone else done.count)
+        pace = self.averaging.pace(train.pace(rows)) if self.averaging else train.pace(rows)
+        rate = self.updates.apply(task, step, own_step, 1 if self._alone else done.count, pace)
         self.at.step += 1
         if self.averaging:
             self.averaging.update(self.at.step, self.keeper.weights())
@@ -183,26 +191,25 @@ class Trainer:
         """Whether a step has one batch in all, whose loss can be divided by its count at once."""
         return self.config.accumulate == 1 and self.ranks.size == 1
 
-    def _backward(self, batch: Batch, done: _Sums, counts: bool) -> None:
+    def _backward(self, batch: Batch, done: _Sums, counts: bool, place: int) -> None:
         """Add a batch's gradients; those of one that does not count are zero."""
-        device = self.ranks.device
+        device, before = self.ranks.device, self.carried.before(batch.task, place, batch.fresh)
         with torch.autocast(device.type, torch.bfloat16, enabled=self.config.precision == "bfloat16"):
-            output = self.network(batch.to(device))
+            output = self.network(batch.to(device), before)
         assert output.loss is not None
         if not output.loss.requires_grad:
             raise ConfigError(f"training.freeze: leaves task {batch.task} nothing to learn; take a glob out")
         loss = output.loss / max(1, output.count) if self._alone else output.loss * float(counts)
         loss.backward()
+        self.carried.after(batch.task, place, output.state)
         if counts:
             done.loss += float(output.loss.detach())
             done.count += output.count
             done.tokens += batch.tokens
             done.rows += len(batch)
 
-    def _finite(self, loss: float, task: str, rows: list[int]) -> None:
+    def _finite(self, loss: float, task: str, places: str) -> None:
         if not math.isfinite(loss):
-            columns = self.courses[task].train.columns
-            places = ", ".join(columns.where(row) for row in rows[:5]) + (", ..." if len(rows) > 5 else "")
             told = places or "those of another process"
             self._diverged(f"the loss of task {task} is {loss} at step {self.at.step + 1} (rows: {told})")
 
@@ -252,6 +259,8 @@ class Trainer:
         better = watched is None or watched > self.at.best
         if watched is not None:
             self.updates.evaluated(watched, self.at.best)
+            if self.averaging:
+                self.averaging.evaluated(watched)
             self.at.waited = 0 if better else self.at.waited + 1
             self.at.best = max(watched, self.at.best)
         if better:

@@ -48,6 +48,12 @@ class Updates:
             if one.requires_grad and not any(fnmatchcase(name, glob) for glob in config.clip_except)
         ]
 
+        self.held = [
+            (one, at)
+            for name, one in self.parameters.items()
+            if one.requires_grad and (at := _first(config.unfreeze, name)) is not None
+        ]
+
     def _make(self, table: Any) -> torch.optim.Optimizer:
         kind: Any = part("optimizers", table.type)
         made: torch.optim.Optimizer = kind.make(
@@ -64,7 +70,12 @@ class Updates:
         """The gradients that this step has."""
         return [one.grad for one in self.parameters.values() if one.grad is not None]
 
-    def apply(self, task: str, step: int, own_step: int, count: float) -> float:
+    def thaw(self, step: int) -> None:
+        """Let what is still to be unfrozen learn from its step on."""
+        for one, at in self.held:
+            one.requires_grad_(step >= at)
+
+    def apply(self, task: str, step: int, own_step: int, count: float, pace: float = 1.0) -> float:
         """Divide the gradients by `count`, clip them and step; returns the rate.
 
         Args:
@@ -72,6 +83,7 @@ class Updates:
             step: the run's step, from 0.
             own_step: the task's own step, from 0.
             count: what the loss was a sum over and is not divided by yet.
+            pace: how large a step the batch is worth: the rate is multiplied by it.
         """
         if count != 1:
             torch._foreach_div_(self.gradients(), max(1.0, count))
@@ -79,7 +91,7 @@ class Updates:
             _clip(self.clipped, self.config.clip)
         mine = task if task in self.optimizers else COMMON
         factor = self.schedules[mine].factor(step if mine == COMMON else own_step)
-        rate = set_rate(self.optimizers[mine], factor)
+        rate = set_rate(self.optimizers[mine], factor * pace)
         self.optimizers[mine].step()
         return rate
 
@@ -148,12 +160,22 @@ def _clip(parameters: Iterable[nn.Parameter], most: float) -> None:
 def check_globs(names: Iterable[str], config: TrainingTable) -> None:
     """Refuse a glob that fits no parameter: it was meant for one, and would do nothing."""
     names = list(names)
-    keys = {"freeze": config.freeze, "rates": config.rates, "clip_except": config.clip_except}
+    keys = {
+        "freeze": config.freeze,
+        "unfreeze": config.unfreeze,
+        "rates": config.rates,
+        "clip_except": config.clip_except,
+    }
     for key, globs in keys.items():
         for glob in globs:
             if not any(fnmatchcase(name, glob) for name in names):
                 like = nearest(glob, names) or names[0]
                 raise ConfigError(f'training.{key}: "{glob}" fits the name of no parameter, such as {like}')
+
+
+def _first(globs: Mapping[str, int], name: str) -> int | None:
+    """What the first glob that fits a name stands for."""
+    return next((one for glob, one in globs.items() if fnmatchcase(name, glob)), None)
 
 
 def freeze(parameters: Mapping[str, nn.Parameter], globs: Collection[str]) -> None:

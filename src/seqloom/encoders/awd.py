@@ -1,0 +1,42 @@
+"""The encoder of AWD-LSTM language models."""
+
+from typing import Any, Literal
+
+from torch import Tensor
+
+from seqloom.config import Count, Share, Table
+from seqloom.data.batch import Encoded
+from seqloom.encoders import Encoder, Input
+from seqloom.nn.awd import AWD
+
+
+class AWDEncoder(Encoder, AWD):
+    """Layers with dropout of recurrent weights and locked dropout around each (Merity et al. 2018)."""
+
+    class Config(Table):
+        """`hidden`: numbers of each layer but the last; `last`: of that one, by default as many as a vector has.
+
+        Dropout has one mask all along a text: on the vectors that come in (`input_dropout`), between layers
+        (`dropout`), on the states that go out (`output_dropout`). `weight_drop`: share of the recurrent weights that
+        are left out, anew at each batch. The fifth is the embedder's: `drop_words`.
+        """
+
+        type: Literal["awd"] = "awd"
+        input: Input | None = None
+        cell: Literal["lstm", "gru", "qrnn"] = "lstm"
+        hidden: Count
+        layers: Count = 3
+        last: Count | None = None
+        input_dropout: Share = 0.0
+        dropout: Share = 0.0
+        output_dropout: Share = 0.0
+        weight_drop: Share = 0.0
+
+    def __init__(self, config: Any, *, size: int) -> None:
+        AWD.__init__(self, size=size, **config.model_dump(exclude={"type", "input"}))
+        self.size, self.causal = self.out, True
+
+    def forward(self, x: Tensor, lengths: Tensor, state: Any = None) -> Encoded:  # type: ignore[override]
+        """Encode x (batch, time, size of a vector)."""
+        out = AWD.forward(self, x, lengths, state)
+        return Encoded(out.states, out.layers, out.raw, out.final, lengths, out.state)

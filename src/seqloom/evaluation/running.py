@@ -1,0 +1,137 @@
+"""Figures of language models over running text, with what may be added to a model when it is used."""
+
+import math
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from seqloom.data.batch import Encoded
+from seqloom.data.fields import UNLISTED
+from seqloom.heads.language import Cache, Dynamic, Language
+from seqloom.model.network import Network
+from seqloom.model.streaming import Streamer
+from seqloom.progress import track
+
+
+def measure(
+    network: Network, streamer: Streamer, *, device: torch.device | None = None, what: str = ""
+) -> dict[str, float]:
+    """The figures of a language model on a text, read once from its beginning, its state carried along.
+
+    Args:
+        network: put into evaluation mode, and back after.
+        streamer: makes the batches.
+        device: where to run; the CPU if None.
+        what: the words of a progress bar, if one is wanted.
+    """
+    head = network.head(streamer.task.name)
+    assert isinstance(head, Language)
+    sums, count = Counter[str]({"characters": streamer.characters}), 0
+    caches = [_Cache(head.config.cache) for _ in streamer.stream.values] if head.config.cache else []
+    for encoded, gold in _read(network, head, streamer, device or torch.device("cpu"), what):
+        found, right = head.foretold(encoded.states, gold)
+        if caches:
+            found = torch.stack(
+                [
+                    cache.beside(*one)
+                    for cache, one in zip(caches, zip(found, encoded.raw, gold, strict=True), strict=True)
+                ]
+            )
+        sums.update({"loss": -float(found.double().sum()), "right": right})
+        count += int((gold != UNLISTED).sum())
+    return head.measured(sums, count)
+
+
+def _read(
+    network: Network, head: Language, streamer: Streamer, device: torch.device, what: str
+) -> Iterator[tuple[Encoded, Tensor]]:
+    """Each window of one pass, encoded, with what follows its tokens."""
+    windows = streamer.windows()
+    state: Any = None
+    with _evaluating(network), _learning(network, head.config.dynamic) as learn:
+        for number in track(range(len(windows)), what) if what else range(len(windows)):
+            batch = streamer.batch(windows.rows(number)).to(device)
+            gold = batch.tensor("next")
+            assert gold is not None
+            with torch.inference_mode(mode=learn is None):
+                encoded = network.encode(batch, head.encodes[0], state)
+                with torch.no_grad():
+                    yield encoded, gold
+                state = detached(encoded.state)
+                if learn is not None:
+                    learn(head.loss(encoded.states, gold) / gold.numel())
+
+
+@contextmanager
+def _evaluating(network: Network) -> Iterator[None]:
+    learning = network.training
+    network.eval()
+    try:
+        yield
+    finally:
+        network.train(learning)
+
+
+@contextmanager
+def _learning(network: Network, how: Dynamic | None) -> Iterator[Any]:
+    """What learns from a loss, if anything should; the weights are as they were afterwards."""
+    if how is None:
+        yield None
+        return
+    weights: list[Tensor] = [one for one in network.parameters() if one.requires_grad]
+    trained = [one.detach().clone() for one in weights]
+
+    def learn(loss: Tensor) -> None:
+        slopes = torch.autograd.grad(loss, weights, allow_unused=True)
+        pairs = [(one, slope) for one, slope in zip(weights, slopes, strict=True) if slope is not None]
+        norm = torch.nn.utils.get_total_norm([slope for _, slope in pairs])
+        rate = how.rate * float((how.clip / (norm + 1e-6)).clamp(max=1.0))
+        with torch.no_grad():
+            torch._foreach_add_([one for one, _ in pairs], [slope for _, slope in pairs], alpha=-rate)
+            torch._foreach_lerp_(weights, trained, how.decay)
+
+    try:
+        with torch.enable_grad():
+            yield learn
+    finally:
+        with torch.no_grad():
+            torch._foreach_copy_(weights, trained)
+
+
+def detached(state: Any) -> Any:
+    """A state, however nested, without the way back to what it came from."""
+    if isinstance(state, Tensor):
+        return state.detach()
+    return tuple(detached(one) for one in state) if isinstance(state, tuple) else state
+
+
+class _Cache:
+    """The last states of one stream with the words that followed, and what they foretell (Grave et al. 2017, eq. 3-5).
+
+    As in the published program, it counts once more than `window` pairs are there; unlike there, at every token.
+    """
+
+    def __init__(self, how: Cache) -> None:
+        self.how = how
+        self.states: Tensor | None = None
+        self.words = torch.empty(0, dtype=torch.int64)
+
+    def beside(self, found: Tensor, states: Tensor, gold: Tensor) -> Tensor:
+        """Log-probabilities (time,) of gold words by the model, `found`, and the cache together."""
+        window, before = self.how.window, len(self.words)
+        every = states if self.states is None else torch.cat([self.states, states])
+        words = torch.cat([self.words.to(gold.device), gold])
+        places = before + torch.arange(len(gold), device=gold.device).unsqueeze(1)
+        ages = places - torch.arange(len(words), device=gold.device)
+        alike = (self.how.flatness * (states @ every.t())).float()
+        alike = alike.masked_fill((ages < 1) | (ages > window), -math.inf)
+        shares = alike.softmax(-1).nan_to_num()
+        cached = (shares * (words == gold.unsqueeze(1))).sum(-1)
+        self.states, self.words = every[-window - 1 :], words[-window - 1 :]
+        share = self.how.share
+        both = torch.log(share * cached + (1 - share) * found.exp())
+        return torch.where(places.squeeze(1) > window, both, found)
