@@ -224,3 +224,10 @@ def test_the_json_schema_lists_every_kind():
     for family in ("readers", "embedders", "encoders", "heads", "optimizers", "samplings", "schedules"):
         for kind in kinds(family):
             assert f'"const": "{kind}"' in schema
+
+
+def test_one_file_of_vectors_under_two_names_is_refused():
+    sections = "vectors:\n  a: {path: one.txt}\n  b: {path: one.txt}\n"
+    words = "{type: concat, of: [a, b]}"
+    text = sections + edited("{type: word, size: 8}", words)
+    assert faults(text) == ["f:3  vectors.b  is the file of a again; each set of vectors counts once"]

@@ -35,6 +35,7 @@ def check(source: Source) -> Experiment:
     if table is not None:
         check_columns(table, source)
         check_groups(table, source)
+        _check_vectors(table, source)
         _check_training(table, source)
     source.done()
     assert table is not None
@@ -58,6 +59,13 @@ def _check_vocabularies(table: Experiment, source: Source) -> None:
         check_indexes(bind(table, lay_out(table)))
     except ConfigError as fault:
         source.fault(("embedders",), str(fault))
+
+
+def _check_vectors(table: Experiment, source: Source) -> None:
+    first: dict[str, str] = {}
+    for name, one in table.vectors.items():
+        if (known := first.setdefault(one.path, name)) != name:
+            source.fault(("vectors", name), f"is the file of {known} again; each set of vectors counts once")
 
 
 def _check_training(table: Experiment, source: Source) -> None:
