@@ -76,6 +76,15 @@ def test_words_at_once_are_words_one_by_one(settings):
         assert looked.shape == (3, 0)
 
 
+@pytest.mark.parametrize("settings", VARIANTS, ids=str)
+def test_the_way_for_gpus_gives_the_same(settings):
+    one = decoder(**settings)
+    words, vectors = torch.randint(0, WORDS, (len(LENGTHS), 5)), torch.randn(len(LENGTHS), 6)
+    torch.testing.assert_close(
+        one._on_gpu(words, *one.start(vectors), LENGTHS), one(words, *one.start(vectors), LENGTHS)
+    )
+
+
 @CELLS
 def test_gradients_are_those_of_finite_differences(cell):
     torch.manual_seed(1)
