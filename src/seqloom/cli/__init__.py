@@ -7,9 +7,10 @@ import sys
 from seqloom.cli import stores
 from seqloom.cli.commands import app
 from seqloom.cli.terminal import say
+from seqloom.cli.transfer import transfers
 from seqloom.errors import SeqloomError
 
-for group in (stores.vectors, stores.data, stores.imports):
+for group in (stores.vectors, stores.data, stores.imports, transfers):
     app.add_typer(group)
 
 

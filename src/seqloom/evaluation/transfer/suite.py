@@ -116,7 +116,8 @@ def _corpora(tasks: Iterable[Task], root: Path, asked: bool) -> Iterator[tuple[s
 
 def _best(results: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """The result whose pooling is best on dev; the first where there is no dev part."""
-    return max(results, key=lambda one: next(iter(one.get("dev", {"": 0.0}).values())))
+    best = max(results, key=lambda one: one.get("dev", {}).get(TASKS[one["task"]].stopped_by, 0.0))
+    return best | {"pools": len(results)}
 
 
 def _versions() -> dict[str, str]:
@@ -158,7 +159,7 @@ def _results(
         for task, pool, first, result in going:
             corpus = corpora[task]
             data = {"data": dict(corpus.files), "lacking": list(corpus.lacking)}
-            found[task, pool, first] = result() | {"pool": pool} | data
+            found[task, pool, first] = {"task": task, "pool": pool} | result() | data
     return found
 
 

@@ -40,6 +40,11 @@ class Task:
     searches: bool = True
     linear: bool = False
 
+    @property
+    def stopped_by(self) -> str:
+        """The figure on dev that a choice goes by."""
+        return "recalls" if self.protocol == "retrieval" else self.figure
+
 
 def _get(name: str) -> str:
     return f"fetch them with `seqloom data get {name}`, or name another folder with --data"

@@ -59,7 +59,8 @@ class Encoder:
         return found
 
     def _checked(self, pool: str, texts: Sequence[str]) -> np.ndarray:
-        found = np.asarray(self.pools[pool](list(texts)))
+        # A text without words is read as a full stop, as in SentEval.
+        found = np.asarray(self.pools[pool]([text if text.strip() else "." for text in texts]))
         if found.ndim != 2 or len(found) != len(texts):
             raise ModelError(
                 f"gave an array {found.shape} for {len(texts)} texts; ({len(texts)}, size) is needed"

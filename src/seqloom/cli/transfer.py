@@ -1,0 +1,191 @@
+"""The command that measures what an encoder's vectors are worth elsewhere."""
+
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, cast, get_args
+
+import typer
+
+from seqloom.cli.terminal import DataRoot, Json, dumped, rooted, say, show, shown
+
+if TYPE_CHECKING:
+    from seqloom.data.tokens import Tokenizer
+    from seqloom.deploy.encode import Pool
+    from seqloom.evaluation.transfer import Encoder
+
+transfers = typer.Typer()
+POOLS = ("mean", "max", "last")
+
+
+@transfers.command()
+def transfer(
+    model: Annotated[
+        Path | None, typer.Argument(metavar="[MODEL]", help="A model folder, or a run folder (its best model).")
+    ] = None,
+    tasks: Annotated[
+        str | None,
+        typer.Option(
+            "--tasks", help="Their names, commas between, such as MR,TREC,sts [default: all with data]."
+        ),
+    ] = None,
+    setting: Annotated[
+        str,
+        typer.Option(
+            help="`default`, as published figures are made; `prototyping`, five times as fast; or `logistic`."
+        ),
+    ] = "default",
+    pool: Annotated[
+        str, typer.Option(help="mean, max, last, or best: of each task the one that is best on its dev data.")
+    ] = "mean",
+    encoder: Annotated[str | None, typer.Option(help="The encoder, where the model has several.")] = None,
+    tokenizer: Annotated[
+        str, typer.Option(help="How texts become tokens: as the model does it, or blanks, words, characters.")
+    ] = "model",
+    baseline: Annotated[
+        list[str] | None,
+        typer.Option("--baseline", help="Beside it, over --vectors: bag or random; repeatable."),
+    ] = None,
+    vectors: Annotated[
+        Path | None, typer.Option("--vectors", metavar="STORE", help="The word vectors of the baselines.")
+    ] = None,
+    beside: Annotated[
+        list[Path] | None,
+        typer.Option("--beside", metavar="JSON", help="A report of an earlier run to show too; repeatable."),
+    ] = None,
+    first: Annotated[
+        str | None,
+        typer.Option("--first", metavar="N,N", help="Learn also from only so many examples: 100,500,1000."),
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that train classifiers.")] = 1,
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="The folder of reports (JSON), table (Markdown) and chart.")
+    ] = Path("transfer"),
+    data: DataRoot = None,
+    as_json: Json = False,
+) -> None:
+    """Measure what an encoder's vectors are worth on tasks that it was not trained for, by SentEval's protocol.
+
+    The model stays as it is: texts become vectors, and small classifiers learn each task from those. Sentiment (MR, CR,
+    MPQA, SST), subjectivity, question types (TREC), paraphrases (MRPC), entailment (SICK-E, SNLI), relatedness (SICK-R,
+    STS), retrieval, and SentEval's ten probing tasks; those whose data are not there are told so. `seqloom data get mr`
+    fetches the data of one.
+
+    Try `seqloom transfer runs/mine --setting prototyping --tasks MR,CR,TREC` for a first look, and
+    `--baseline bag --vectors glove.txt` for what the words alone are worth. Vectors are kept, so that a second run
+    only trains classifiers.
+    """
+    from seqloom.errors import ConfigError
+    from seqloom.evaluation.transfer import markdown
+    from seqloom.evaluation.transfer import transfer as run
+    from seqloom.evaluation.transfer.suite import setting_of
+    from seqloom.evaluation.transfer.tables import read
+    from seqloom.evaluation.transfer.tasks import named
+
+    rooted(data)
+    if model is None and not baseline:
+        raise ConfigError("what is to be measured? Name a MODEL, or a --baseline with its --vectors")
+    names = None if tasks is None else [task.name for task in named(tasks.split(","))]
+    options: dict[str, Any] = {
+        "tasks": names,
+        "setting": setting_of(setting),
+        "first": _counts(first),
+        "workers": workers,
+    }
+    _check(pool, tokenizer)
+    earlier = [read(path) for path in beside or []]
+    with shown():
+        encoders = _encoders(model, encoder, pool, tokenizer, baseline or [], vectors)
+        reports = [run(one, name=name, **options) for name, one in encoders.items()]
+        _write(reports, earlier, out)
+    show(dumped(reports) if as_json else markdown([*reports, *earlier]))
+
+
+def _counts(first: str | None) -> list[int]:
+    from seqloom.errors import ConfigError
+
+    try:
+        counts = [int(one) for one in first.split(",")] if first else []
+    except ValueError:
+        counts = [0]
+    if any(one < 2 for one in counts):
+        raise ConfigError(f'--first "{first}" should be numbers of examples, such as 100,500,1000')
+    return sorted(set(counts))
+
+
+def _encoders(
+    model: Path | None,
+    encoder: str | None,
+    pool: str,
+    tokenizer: str,
+    baselines: list[str],
+    vectors: Path | None,
+) -> "dict[str, Encoder]":
+    from seqloom.data.vectors import Vectors
+    from seqloom.errors import ConfigError
+    from seqloom.evaluation.transfer import baseline
+
+    found = {} if model is None else {model.name: _of_model(model, encoder, pool, tokenizer)}
+    if baselines and vectors is None:
+        raise ConfigError("--baseline needs --vectors, the word vectors that it is made of")
+    if baselines and vectors is not None:
+        opened, cut = Vectors.open(vectors), "blanks" if tokenizer == "model" else tokenizer
+        for kind in baselines:
+            found[f"{kind} of {opened.name}"] = baseline(kind, opened, cast("Tokenizer", cut))
+    return found
+
+
+def _of_model(path: Path, encoder: str | None, pool: str, tokenizer: str) -> "Encoder":
+    from functools import partial
+
+    from seqloom.api import Model
+    from seqloom.data.tokens import tokenize
+    from seqloom.evaluation.transfer import Encoder
+
+    loaded = Model.load(path)
+
+    def encode(texts: list[str], how: str) -> Any:
+        cut = (
+            texts if tokenizer == "model" else [tokenize(text, cast("Tokenizer", tokenizer)) for text in texts]
+        )
+        return loaded.encode(cut, pool=cast("Pool", how), encoder=encoder)
+
+    pools = {how: partial(encode, how=how) for how in (POOLS if pool == "best" else (pool,))}
+    return Encoder(pools, f"{_digest(path)} {encoder or ''} {tokenizer}".strip(), tokenizer)
+
+
+def _check(pool: str, tokenizer: str) -> None:
+    from seqloom.config import unknown
+    from seqloom.data.tokens import Tokenizer
+    from seqloom.errors import ConfigError
+
+    if pool not in (*POOLS, "best"):
+        raise ConfigError(unknown("pool", pool, (*POOLS, "best")))
+    known = ("model", *get_args(Tokenizer))
+    if tokenizer not in known:
+        raise ConfigError(unknown("tokenizer", tokenizer, known))
+
+
+def _digest(path: Path) -> str:
+    """The SHA-256 of what a model's vectors depend on: its weights, configuration and vocabularies."""
+    from seqloom.files import sha256
+    from seqloom.model.folder import CONFIG, WEIGHTS, find
+
+    folder = find(path)
+    files = [folder / CONFIG, folder / WEIGHTS, *sorted((folder / "vocabulary").glob("*.txt"))]
+    return hashlib.sha256("".join(map(sha256, files)).encode()).hexdigest()
+
+
+def _write(reports: list[Any], earlier: list[Any], out: Path) -> None:
+    from seqloom.errors import ConfigError
+    from seqloom.evaluation.transfer import markdown
+    from seqloom.files import write_json, write_text
+    from seqloom.training.transfers import draw
+
+    for report in reports:
+        write_json(out / f"{report['name'].replace(' ', '-')}.json", report)
+    write_text(out / "transfer.md", markdown([*reports, *earlier]))
+    try:
+        draw([*reports, *earlier], out / "transfer.png")
+    except ConfigError as fault:
+        say(f"no chart: {fault}")
+    say(f"{out}: the reports, transfer.md and transfer.png")
