@@ -1,8 +1,12 @@
+import sys
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from seqloom.data import tokens
 from seqloom.data.tokens import View, shape, tokenize
+from seqloom.errors import ConfigError
 
 
 @pytest.mark.parametrize(
@@ -59,3 +63,19 @@ def test_the_shape_of_a_token(token, outline):
 def test_the_symbols_of_a_token(view, symbols):
     assert view.symbols("Route66") == symbols
     assert view.deep == (view.kind == "characters")
+
+
+def test_moses_cuts_clitics_and_may_escape_them():
+    pytest.importorskip("sacremoses")
+    text = "The moth's lamp isn't [here] & \"there\"."
+    plain = ["The", "moth", "'s", "lamp", "isn", "'t", "[", "here", "]", "&", '"', "there", '"', "."]
+    assert tokenize(text, "moses") == plain
+    entities = {"'s": "&apos;s", "'t": "&apos;t", "[": "&#91;", "]": "&#93;", "&": "&amp;", '"': "&quot;"}
+    assert tokenize(text, "moses-escaped") == [entities.get(word, word) for word in plain]
+
+
+def test_without_sacremoses_it_is_told_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "sacremoses", None)
+    tokens._moses.cache_clear()
+    with pytest.raises(ConfigError, match=r"seqloom\[text\]"):
+        tokenize("a moth", "moses")

@@ -8,8 +8,9 @@ from typing import Literal
 from unicodedata import category
 
 from seqloom.config import Count
+from seqloom.errors import ConfigError
 
-Tokenizer = Literal["words", "plain", "blanks", "characters"]
+Tokenizer = Literal["words", "plain", "blanks", "characters", "moses", "moses-escaped"]
 
 
 def _words(text: str) -> list[str]:
@@ -33,11 +34,23 @@ def _marks() -> str:
     return "\u200c\u200d" + "".join(f"{chr(first)}-{chr(last)}" for first, last in runs)
 
 
+@cache
+def _moses() -> Callable[..., list[str]]:
+    try:
+        from sacremoses import MosesTokenizer  # type: ignore[import-untyped]
+    except ImportError:
+        raise ConfigError('tokenizer: moses needs sacremoses: pip install "seqloom[text]"') from None
+    cut: Callable[..., list[str]] = MosesTokenizer("en").tokenize
+    return cut
+
+
 _TOKENIZERS: Mapping[str, Callable[[str], list[str]]] = {
     "words": _words,
     "plain": re.compile(r"\w+(?:['’]\w+)*|[^\w\s]").findall,
     "blanks": str.split,
     "characters": list,
+    "moses": lambda text: _moses()(text, escape=False),
+    "moses-escaped": lambda text: _moses()(text, escape=True),
 }
 
 
@@ -45,7 +58,11 @@ def tokenize(text: str, how: Tokenizer = "words") -> list[str]:
     """Cut text into tokens.
 
     `words`: words with their inner marks, and single symbols; `plain`: the same, but only an apostrophe is an inner
-    mark; `blanks`: runs between blanks; or `characters`.
+    mark; `blanks`: runs between blanks; or `characters`; `moses`: as the English tokenizer of Moses cuts, and
+    `moses-escaped`: with its entities for what Moses itself would misread, such as `&apos;s`.
+
+    Raises:
+        ConfigError: Moses' tokenizer is asked for, and the extra `text` is not installed.
     """
     return _TOKENIZERS[how](text)
 
