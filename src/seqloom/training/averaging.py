@@ -92,7 +92,8 @@ class Triggered(Mean):
         """When it begins and when training ends.
 
         `nonmonotone`: evaluations; `start`: the step from which on it may begin; `worse`: training ends when so many
-        evaluations in a row, while it averages, were each worse than the one before.
+        evaluations in a row, while it averages, were each worse than the one before. `at_once`: it begins with the
+        first step, as in fine-tuning; what would have begun it ends training, after more than `minimum` evaluations.
 
         `faithful`: as torch's ASGD has it, with which the published figures were made: the first weights are left out
         of the mean, and a step has the length that was due at the step before.
@@ -102,11 +103,20 @@ class Triggered(Mean):
         nonmonotone: Count = 5
         start: Natural = 0
         worse: Count | None = None
+        at_once: bool = False
+        minimum: Natural = 0
         faithful: bool = False
 
     def __init__(self, config: Any) -> None:
         super().__init__(config)
-        self.state = {"figures": [], "begun": False, "last": None, "worse": 0, "pace": None}
+        self.state = {
+            "figures": [],
+            "begun": config.at_once,
+            "last": None,
+            "worse": 0,
+            "pace": None,
+            "over": False,
+        }
 
     @property
     def started(self) -> bool:
@@ -115,18 +125,22 @@ class Triggered(Mean):
 
     @property
     def over(self) -> bool:
-        """Whether the figure fell `worse` times in a row."""
-        return self.config.worse is not None and self.state["worse"] >= self.config.worse
+        """Whether the figure fell `worse` times in a row, or, begun at once, no longer rises."""
+        falls = self.config.worse is not None and self.state["worse"] >= self.config.worse
+        return falls or bool(self.state["over"])
 
     def evaluated(self, figure: float) -> None:
         """Begin, if it is time; once begun, count how often the figure falls."""
-        state = self.state
+        state, config = self.state, self.config
         if self.started:
             falls = state["last"] is not None and figure < state["last"]
             state["worse"], state["last"] = state["worse"] + 1 if falls else 0, figure
+        if self.started and not config.at_once:
             return
-        before = state["figures"][: -self.config.nonmonotone]
-        state["begun"] = bool(before) and figure < max(before)
+        before = state["figures"][: -config.nonmonotone]
+        stalls = bool(before) and figure < max(before)
+        state["begun"] = config.at_once or stalls
+        state["over"] = config.at_once and stalls and len(state["figures"]) > config.minimum
         state["figures"].append(figure)
 
     def pace(self, pace: float) -> float:
