@@ -17,6 +17,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "sgd, plateau": {
         "optimizer": {"type": "sgd", "rate": 0.5, "momentum": 0.9, "nesterov": True},
         "schedule": {"type": "plateau", "factor": 0.3},
+        "sampling": {"type": "interval", "every": {"pos": 3}},
         "evaluate_every": 1,
     },
     "adam, moving average": {

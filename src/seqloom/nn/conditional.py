@@ -11,7 +11,7 @@ from torch.nn.utils.rnn import pack_padded_sequence
 from seqloom.errors import ConfigError
 from seqloom.nn.gated import run_gated
 from seqloom.nn.recurrent import RecurrentLayer
-from seqloom.nn.softmaxes import linear_cross_entropy
+from seqloom.nn.softmaxes import WordScores
 from seqloom.nn.unrolling import Cell, State
 
 Bridge = Literal["linear", "copy"]
@@ -51,7 +51,7 @@ class ConditionalState:
         return ConditionalState(tuple(tuple(part[rows] for part in layer) for layer in self.layers))
 
 
-class ConditionalDecoder(nn.Module):
+class ConditionalDecoder(WordScores):
     """A stack of GRU or LSTM layers that starts from a text's vector and gets it again with every word.
 
     Subramanian, Trischler, Bengio and Pal, "Learning General Purpose Distributed Sentence Representations via Large
@@ -183,16 +183,3 @@ class ConditionalDecoder(nn.Module):
         found = getattr(self, f"layer{index}")
         assert isinstance(found, RecurrentLayer)
         return found
-
-    def scores(self, states: Tensor) -> Tensor:
-        """Scores of the next word (..., words) from states (..., hidden)."""
-        return functional.linear(states, *self._output())
-
-    def loss(self, states: Tensor, gold: Tensor, smoothing: float = 0.0) -> Tensor:
-        """The cross-entropy, summed, of right words (rows,) after states (rows, hidden)."""
-        return linear_cross_entropy(states, *self._output(), gold, smoothing)
-
-    def _output(self) -> tuple[Tensor, Tensor | None]:
-        if self.output is None:
-            return self.words.weight, self.bias
-        return self.output.weight, self.output.bias

@@ -10,7 +10,7 @@ from torch.nn import functional
 from seqloom.errors import ConfigError
 from seqloom.nn.attention import GlobalAttention, Memory, Scoring
 from seqloom.nn.recurrent import RecurrentLayer
-from seqloom.nn.softmaxes import linear_cross_entropy
+from seqloom.nn.softmaxes import WordScores
 from seqloom.nn.stepwise import Stepwise
 
 
@@ -51,7 +51,7 @@ class Gates(NamedTuple):
     bias: Tensor
 
 
-class AttentionDecoder(nn.Module):
+class AttentionDecoder(WordScores):
     """A stack of LSTM layers with global attention; with input feeding, what attention gave goes into the next word.
 
     Luong et al. (2015), section 3.3; McCann et al., "Learned in Translation" (2017), equations 1 to 5.
@@ -177,19 +177,6 @@ class AttentionDecoder(nn.Module):
         attended = self.dropout(attended.flatten(0, 1))
         return attended, weights.flatten(0, 1), DecoderState(tuple(hidden), tuple(cells), attended)
 
-    def scores(self, attended: Tensor) -> Tensor:
-        """Scores of the next word (..., words) from what was attended (..., out)."""
-        return functional.linear(attended, *self._output())
-
-    def loss(self, attended: Tensor, gold: Tensor, smoothing: float = 0.0) -> Tensor:
-        """The cross-entropy, summed, of right words (rows,) after what was attended (rows, out)."""
-        return linear_cross_entropy(attended, *self._output(), gold, smoothing)
-
-    def _output(self) -> tuple[Tensor, Tensor | None]:
-        if self.output is None:
-            return self.words.weight, self.bias
-        return self.output.weight, self.output.bias
-
 
 class Selected(Protocol):
     """Records of a batch, of which some rows can be taken."""
@@ -209,7 +196,7 @@ class WordDecoder(Protocol):
     def step(self, words: Tensor, memory: Any, state: Any, gates: Any) -> tuple[Tensor, Tensor, Any]:
         """One word more: what is scored (batch, out), attention (batch, time of the memory), the new state."""
 
-    def scores(self, attended: Tensor) -> Tensor:
+    def scores(self, states: Tensor) -> Tensor:
         """Scores of the next word."""
 
 

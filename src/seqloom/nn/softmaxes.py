@@ -3,7 +3,7 @@
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 ROWS = 512
@@ -29,6 +29,27 @@ def linear_cross_entropy(
     )
     loss: Tensor = _LinearCrossEntropy.apply(states, weight, bias, gold, smoothing, wanted)  # type: ignore[no-untyped-call]
     return loss
+
+
+class WordScores(nn.Module):
+    """What decoders score words by: a layer, `output`, or, where that is None, the words' own vectors and `bias`."""
+
+    words: nn.Embedding
+    output: nn.Linear | None
+    bias: nn.Parameter | None
+
+    def scores(self, states: Tensor) -> Tensor:
+        """Scores of the next word (..., words) from states (..., size)."""
+        return functional.linear(states, *self._output())
+
+    def loss(self, states: Tensor, gold: Tensor, smoothing: float = 0.0) -> Tensor:
+        """The cross-entropy, summed, of right words (rows,) after states (rows, size)."""
+        return linear_cross_entropy(states, *self._output(), gold, smoothing)
+
+    def _output(self) -> tuple[Tensor, Tensor | None]:
+        if self.output is None:
+            return self.words.weight, self.bias
+        return self.output.weight, self.output.bias
 
 
 class _LinearCrossEntropy(torch.autograd.Function):
