@@ -1,7 +1,7 @@
 """Which set of vectors words choose: python recipes/choices.py MODEL FILE.conllu OUT.png [--task TASK] [--rows N].
 
 A model whose embedder mixes sets of vectors (`type: meta`) reads the sentences of a tagged file. What each set weighs
-is averaged over the words of each part of speech, and over words by how often they occur: the figures of
+is averaged over the words that it has of each part of speech, and of words by how often they occur: the figures of
 Kiela, Wang and Cho (2018), section 5. The means are printed as a table, too.
 """
 
@@ -11,6 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from itertools import islice
 from pathlib import Path
+from statistics import fmean
 
 import numpy as np
 
@@ -38,16 +39,18 @@ def weighed(model: Model, task: str | None, sentences: list[list[str]]) -> list[
 
 
 def means(groups: Iterable[tuple[str, Mapping[str, float]]]) -> Means:
-    """The mean weights of the words of each group, groups of few words left out."""
-    sums: dict[str, Counter[str]] = defaultdict(Counter)
-    counts = Counter[str]()
+    """What each set weighs for the words of a group that it has, which are those that it weighs anything for.
+
+    Groups that some set has few words of are left out.
+    """
+    found: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for group, weights in groups:
-        sums[group].update(weights)
-        counts[group] += 1
+        for name, weight in weights.items():
+            found[group][name] += [weight] if weight > 0 else []
     return {
-        group: {name: total / counts[group] for name, total in sums[group].items()}
-        for group in counts
-        if counts[group] >= FEW
+        group: {name: fmean(values) for name, values in sets.items()}
+        for group, sets in found.items()
+        if min(map(len, sets.values())) >= FEW
     }
 
 
@@ -63,7 +66,7 @@ def draw(panels_of: Mapping[str, Means], path: Path) -> Path:
         from matplotlib.patches import Patch
 
         key = {name: Patch(color=COLOURS[place % len(COLOURS)]) for place, name in enumerate(names)}
-        note = "mean weight of each set of vectors"
+        note = "mean weight of each set of vectors, over the words that it has"
         figure, axes = panels(list(panels_of), "What words choose", note, key, height=2.6)
         for axis, groups in zip(axes, panels_of.values(), strict=True):
             places, wide = np.arange(len(groups)), 0.8 / len(names)
