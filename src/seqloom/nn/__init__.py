@@ -11,6 +11,7 @@ from seqloom.nn.perceptron import MLP
 from seqloom.nn.pointing import DynamicPointer, HighwayMaxout, Pointing, best_spans
 from seqloom.nn.pooling import AttentivePooling, Poolings, pool
 from seqloom.nn.recurrent import Recurrence, Recurrent, RecurrentLayer
+from seqloom.nn.sparse import SparseLSTM
 from seqloom.nn.unrolling import unroll
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "Recurrence",
     "Recurrent",
     "RecurrentLayer",
+    "SparseLSTM",
     "WordDropout",
     "allowed_transitions",
     "best_spans",

@@ -1,0 +1,167 @@
+"""LSTM layers that are sparse by construction."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from seqloom.nn.blocks import Blocks, Segment, dense_parameters, solved
+from seqloom.nn.recurrent import Initial, RecurrentLayer
+from seqloom.nn.unrolling import State, unroll
+from seqloom.progress import notice
+
+MISSED = 0.01
+"""By which share of the parameters wanted a layer may miss them without a word."""
+
+
+class SparseLSTM(nn.Module):
+    """One LSTM layer made of small dense ones: each owns some units and reads an overlapping part of the input.
+
+    Wider than a dense layer of as many parameters. Demeester, Deleu, Godin and Develder, "Predefined Sparseness in
+    Recurrent Sequence Models" (2018), section 3.1. It is called as a `RecurrentLayer` is, so it stands wherever one
+    does. Its geometry is given as `blocks` and `density`, or as `reduce_in` and `reduce_out`: then it has about the
+    parameters of a dense layer `reduce_in * size` -> `reduce_out * hidden`. What it came to is in `blocks`.
+
+    Args:
+        size: features of the input.
+        hidden: units of each direction.
+        bidirectional: whether a second direction reads from the end.
+        blocks: how many small layers.
+        density: share of the input that each of them reads, from 1/blocks up to 1.
+        reduce_in: by how much the input is to be smaller in the dense layer that it is to equal.
+        reduce_out: by how much the units are to be fewer there.
+        parts: how many equal parts the input is made of, such as the 2 directions of the layer below; each block reads
+            its segment of each part.
+        weight_drop: share of each block's recurrent weights set to zero in training, anew at each call.
+
+    Raises:
+        ConfigError: the geometry cannot be met.
+    """
+
+    def __init__(
+        self,
+        size: int,
+        hidden: int,
+        bidirectional: bool = False,
+        *,
+        blocks: int | None = None,
+        density: float | None = None,
+        reduce_in: float | None = None,
+        reduce_out: float | None = None,
+        parts: int = 1,
+        weight_drop: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.blocks = solved(
+            size,
+            hidden,
+            blocks=blocks,
+            density=density,
+            reduce_in=reduce_in,
+            reduce_out=reduce_out,
+            parts=parts,
+        )
+        self.size, self.hidden, self.drop = size, hidden, weight_drop
+        self.directions = 2 if bidirectional else 1
+        for index, (begin, end) in enumerate(self.blocks.inputs):
+            first, last = self.blocks.outputs[index]
+            block = RecurrentLayer("lstm", parts * (end - begin), last - first, bidirectional)
+            self.add_module(f"block{index}", block)
+        if abs(self.blocks.missed) > MISSED:
+            notice(_told(self.blocks))
+
+    @property
+    def layers(self) -> list[RecurrentLayer]:
+        """The small dense layers."""
+        return [self.get_submodule(f"block{index}") for index in range(len(self.blocks.inputs))]  # type: ignore[misc]
+
+    def initialise(self, how: Initial, forget_bias: float | None = None) -> None:
+        """Draw each block's weights anew, as `RecurrentLayer` does."""
+        for layer in self.layers:
+            layer.initialise(how, forget_bias)
+
+    def forward(self, x: Tensor, lengths: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        """Run over x (batch, time, size): see `unroll`; the units of each direction stand together, in order."""
+        starts = self._starts(state)
+        inputs = _Spread.apply(x, self.blocks.inputs, self.blocks.parts)  # type: ignore[no-untyped-call]
+        found = [
+            unroll("lstm", one, lengths, self._weights(layer), start)
+            for one, layer, start in zip(inputs, self.layers, starts, strict=True)
+        ]
+        sides = [states.chunk(self.directions, -1) for states, _ in found]
+        states = torch.cat([one[side] for side in range(self.directions) for one in sides], -1)
+        return states, tuple(torch.cat(one, -1) for one in zip(*(last for _, last in found), strict=True))
+
+    def _starts(self, state: State | None) -> Sequence[State | None]:
+        """By block, its units' share of a state (directions, batch, hidden)."""
+        if state is None:
+            return [None] * len(self.blocks.outputs)
+        return [tuple(one[..., begin:end].contiguous() for one in state) for begin, end in self.blocks.outputs]
+
+    def _weights(self, layer: RecurrentLayer) -> list[Tensor]:
+        """A block's weights as `unroll` takes them, the recurrent ones of each direction dropped."""
+        if not (self.training and self.drop):
+            return layer.weights
+        return [
+            functional.dropout(weight, self.drop) if index % 4 == 1 else weight
+            for index, weight in enumerate(layer.weights)
+        ]
+
+    def dense(self) -> RecurrentLayer:
+        """The equal dense layer, with zeros where this one has no weights."""
+        layer = RecurrentLayer("lstm", self.size, self.hidden, self.directions == 2).to(
+            self.layers[0].weights[0]
+        )
+        with torch.no_grad():
+            for name, whole in layer.named_parameters():
+                whole.zero_()
+                for index, block in enumerate(self.layers):
+                    whole[self.positions(name, index)] = block.get_parameter(name)
+        return layer
+
+    def positions(self, name: str, block: int) -> tuple[Tensor, ...]:
+        """Where a block's weights of that name stand in those of the equal dense layer."""
+        first, last = self.blocks.outputs[block]
+        begin, end = self.blocks.inputs[block]
+        units, part = torch.arange(first, last), self.size // self.blocks.parts
+        rows = torch.cat([gate * self.hidden + units for gate in range(4)])
+        if name.startswith("bias"):
+            return (rows,)
+        read = torch.cat([one * part + torch.arange(begin, end) for one in range(self.blocks.parts)])
+        return rows.unsqueeze(1), (units if name.startswith("weight_hh") else read)
+
+    def extra_repr(self) -> str:
+        """Tell the geometry."""
+        return self.blocks.report()
+
+
+class _Spread(torch.autograd.Function):
+    """What each block reads; backward, its gradients are added where they overlap, in one tensor."""
+
+    @staticmethod
+    def forward(context: Any, x: Tensor, inputs: Sequence[Segment], parts: int) -> tuple[Tensor, ...]:
+        context.shape, context.inputs, context.parts = x.shape, inputs, parts
+        each = x.view(*x.shape[:-1], parts, -1)
+        return tuple(each[..., begin:end].flatten(-2).contiguous() for begin, end in inputs)
+
+    @staticmethod
+    def backward(context: Any, *slopes: Tensor) -> tuple[Tensor, None, None]:
+        total = slopes[0].new_zeros(context.shape)
+        each = total.view(*total.shape[:-1], context.parts, -1)
+        for (begin, end), slope in zip(context.inputs, slopes, strict=True):
+            each[..., begin:end] += slope.view(*slope.shape[:-1], context.parts, -1)
+        return total, None, None
+
+
+def _told(blocks: Blocks) -> str:
+    """That the parameters are not those wanted, and which other geometry would come near."""
+    fewer = len(blocks.inputs) - 1
+    more = "more" if blocks.missed > 0 else "fewer"
+    told = f"{blocks.report()}, {abs(blocks.missed):.1%} {more} than wanted"
+    if blocks.density < 1 or fewer < 1:
+        return told
+    near = solved(blocks.size, blocks.hidden, blocks=fewer, density=1 / fewer, parts=blocks.parts)
+    gap = near.parameters / dense_parameters(*blocks.equivalent) - 1
+    return f"{told}, since its blocks read all inputs already; blocks: {fewer}, density: {1 / fewer:.4g} has {gap:+.1%}"

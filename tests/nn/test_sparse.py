@@ -1,0 +1,146 @@
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from seqloom.errors import ConfigError
+from seqloom.nn import RecurrentLayer, SparseLSTM
+from seqloom.nn.blocks import blocks_of_density, dense_parameters, reductions, solved
+from seqloom.progress import showing
+
+LENGTHS = torch.tensor([5, 2, 3])
+
+
+class Heard:
+    """A display that keeps notices."""
+
+    def __init__(self):
+        self.notices = []
+
+    def notice(self, text):
+        self.notices.append(text)
+
+
+def x(size):
+    return torch.randn(3, 6, size, generator=torch.Generator().manual_seed(1)).double()
+
+
+def sparse(size=8, hidden=10, bidirectional=False, **how):
+    torch.manual_seed(0)
+    return SparseLSTM(size, hidden, bidirectional, blocks=3, density=0.5, **how).double()
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize("parts", [1, 2])
+def test_a_layer_is_its_dense_one_in_states_state_and_gradients(bidirectional, parts):
+    ours = sparse(bidirectional=bidirectional, parts=parts)
+    dense, both = ours.dense(), []
+    state = tuple(torch.randn(1 + bidirectional, 3, 10).double() for _ in range(2))
+    for layer in (ours, dense):
+        entering = x(8).requires_grad_()
+        states, last = layer(entering, LENGTHS, state)
+        (states.square().sum() + last[1].sum()).backward()
+        both.append((states, last, entering.grad))
+    torch.testing.assert_close(*both)
+    for index, block in enumerate(ours.layers):
+        for name, parameter in block.named_parameters():
+            slope = dense.get_parameter(name).grad[ours.positions(name, index)]
+            torch.testing.assert_close(parameter.grad, slope)
+
+
+def test_a_block_reads_its_segment_of_each_direction_below():
+    layer = SparseLSTM(20, 6, blocks=2, density=0.6, parts=2)
+    assert layer.blocks.inputs == ((0, 6), (4, 10))
+    read = layer.dense().weight_ih[:3].any(0).nonzero().flatten().tolist()
+    assert read == [*range(6), *range(10, 16)]
+
+
+@settings(max_examples=40, deadline=None)
+@given(size=st.integers(4, 60), hidden=st.integers(4, 60), blocks=st.integers(1, 4), density=st.floats(0.25, 1))
+def test_blocks_cover_inputs_and_share_out_units(size, hidden, blocks, density):
+    density = max(density, 1 / blocks)
+    found = blocks_of_density(size, hidden, blocks, density)
+    assert {place for begin, end in found.inputs for place in range(begin, end)} == set(range(size))
+    units = [place for begin, end in found.outputs for place in range(begin, end)]
+    assert units == list(range(hidden))
+    lengths = [end - begin for begin, end in found.outputs]
+    assert max(lengths) - min(lengths) <= 1
+    assert found.parameters <= dense_parameters(size, hidden)
+
+
+def test_weight_drop_falls_on_recurrent_weights_of_both_directions_in_training():
+    layer = sparse(bidirectional=True, weight_drop=0.5)
+    weights = layer._weights(layer.layers[0])
+    dropped = [index for index, (one, whole) in enumerate(zip(weights, layer.layers[0].weights, strict=True))
+               if not torch.equal(one, whole)]  # fmt: skip
+    assert dropped == [1, 5]
+    kept = weights[1] != 0
+    torch.testing.assert_close(weights[1][kept], 2 * layer.layers[0].weight_hh[kept])
+    evaluated = layer.eval()(x(8), LENGTHS)[0]
+    assert not torch.equal(layer.train()(x(8), LENGTHS)[0], evaluated)
+    torch.testing.assert_close(layer.eval()(x(8), LENGTHS)[0], evaluated)
+
+
+def test_a_budget_that_is_missed_is_told_with_what_comes_nearer():
+    heard = Heard()
+    with showing(heard):
+        SparseLSTM(400, 1725, reduce_in=1, reduce_out=0.66666)
+        SparseLSTM(40, 40, reduce_in=0.5, reduce_out=0.5)
+    (told,) = heard.notices
+    assert "6,741,300 parameters" in told
+    assert "a dense 400 -> 1150 has 7,139,200, 5.6% fewer than wanted" in told
+    assert "blocks: 2, density: 0.5 has +2.9%" in told
+    assert solved(400, 1725, blocks=2, density=0.5).parameters == pytest.approx(7139200 * 1.029, rel=0.001)
+
+
+def test_equivalent_of_blocks_and_density_has_the_same_input_and_about_as_many_parameters():
+    found = blocks_of_density(100, 100, 4, 0.4)
+    size, hidden = found.equivalent
+    assert size == 100
+    assert dense_parameters(size, hidden) == pytest.approx(found.parameters, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("mode", "layers", "expected"),
+    [
+        ("direct", 2, [(1, 1), (1, 1)]),
+        ("sparse_hidden", 3, [(1, 0.5), (0.5, 0.5), (0.5, 1)]),
+        ("sparse_hidden", 1, [(1, 1)]),
+        ("sparse_emb", 3, [(0.5, 1), (1, 1), (1, 0.5)]),
+        ("sparse_all", 2, [(0.5, 0.5), (0.5, 0.5)]),
+    ],
+)
+def test_modes_reduce_what_they_say(mode, layers, expected):
+    assert reductions(mode, 0.5, layers) == expected
+
+
+@pytest.mark.parametrize(
+    ("how", "told"),
+    [
+        ({}, "needs blocks and density, or reduce_in and reduce_out"),
+        ({"blocks": 3, "density": 0.2}, "density must be at least 1/3"),
+        ({"reduce_in": 0.1, "reduce_out": 0.1}, "reduce it less"),
+        ({"reduce_in": 2, "reduce_out": 0.1}, "at most 1"),
+        ({"blocks": 9, "density": 0.2}, "take fewer blocks"),
+        ({"blocks": 2, "density": 0.5, "parts": 3}, "8 inputs are not 3 equal parts"),
+    ],
+)
+def test_a_geometry_that_cannot_be_met_is_refused_with_a_remedy(how, told):
+    with pytest.raises(ConfigError, match=told):
+        SparseLSTM(8, 8, **how)
+
+
+@pytest.mark.parametrize("mode", ["sparse_emb", "sparse_all"])
+def test_a_mode_that_needs_two_layers_says_so(mode):
+    with pytest.raises(ConfigError, match="at least 2 layers"):
+        reductions(mode, 0.5, 1)
+    with pytest.raises(ConfigError, match="above 0"):
+        reductions(mode, 0.0, 2)
+
+
+def test_one_block_that_reads_all_is_a_dense_layer():
+    layer = SparseLSTM(4, 5, blocks=1, density=1)
+    twin = RecurrentLayer("lstm", 4, 5)
+    twin.load_state_dict(layer.layers[0].state_dict())
+    entering = x(4).float()
+    torch.testing.assert_close(layer(entering, LENGTHS), twin(entering, LENGTHS))
