@@ -58,9 +58,9 @@ class Captions:
         if len(found) != images:
             raise DataError(f"has {len(found)} rows for {images} images", path)
         # Probabilities say more by their logarithms.
-        shares = bool(found.min() >= 0) and np.allclose(found.sum(1), 1, atol=1e-3)
-        logarithms: np.ndarray = np.log(found + 1e-8)
-        return logarithms if shares else found
+        if found.min() >= 0 and np.allclose(found.sum(1), 1, atol=1e-3):
+            found = np.log(found + 1e-8)
+        return found
 
 
 def _examples(

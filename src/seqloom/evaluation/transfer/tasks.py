@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from seqloom.config import unknown
+from seqloom.config import nearest, unknown
 from seqloom.errors import ConfigError
 from seqloom.evaluation.transfer import corpora
 from seqloom.evaluation.transfer.captions import Captions
@@ -237,7 +237,8 @@ def named(names: Iterable[str]) -> list[Task]:
     found: dict[str, Task] = {}
     for name in names:
         if _plain(name) not in known:
-            raise ConfigError(unknown("task", name, [*TASKS, "probing", "sts"]))
+            valid = [*TASKS, "probing", "sts"]
+            raise ConfigError(unknown("task", name if nearest(name, valid) else name.upper(), valid))
         found.update({task.name: task for task in known[_plain(name)]})
     return [task for task in _LISTED if task.name in found]
 
