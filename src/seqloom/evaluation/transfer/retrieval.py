@@ -81,10 +81,11 @@ def _pass(
         wrong = torch.from_numpy(random.randint(0, len(captions), (len(rows), CONTRASTS)))
         used, place = torch.cat([rows[:, None], wrong], 1).unique(return_inverse=True)  # type: ignore[no-untyped-call]
         seen, image = images[used].unique(return_inverse=True)  # type: ignore[no-untyped-call]
-        scores = space.of_captions(captions[used]) @ space.of_images(features[seen]).T
-        right = scores[place[:, 0], image[place[:, 0]]][:, None]
-        for_image = scores[place[:, 1:], image[place[:, :1]]]
-        for_caption = scores[place[:, :1], image[place[:, 1:]]]
+        told, shown = space.of_captions(captions[used]), space.of_images(features[seen])
+        caption, picture = told[place[:, 0]], shown[image[place[:, 0]]]
+        right = (caption * picture).sum(1, keepdim=True)
+        for_image = (caption @ shown.T).gather(1, image[place[:, 1:]])
+        for_caption = (picture @ told.T).gather(1, place[:, 1:])
         loss = (MARGIN - right + for_image).clamp(min=0).sum() + (MARGIN - right + for_caption).clamp(
             min=0
         ).sum()
