@@ -10,11 +10,13 @@ import numpy as np
 from seqloom.config import Source, override, unknown, write_yaml
 from seqloom.config import parse as parse_config
 from seqloom.config import read as read_config
-from seqloom.deploy.encode import Pool, encode, encode_file, route
+from seqloom.deploy import bulk
+from seqloom.deploy.concat import SideBySide, Whole, joined
+from seqloom.deploy.encode import ROWS, Pool
 from seqloom.deploy.near import near
 from seqloom.deploy.predict import predicted, written
 from seqloom.errors import ModelError
-from seqloom.evaluation.evaluate import ROWS, evaluate_groups
+from seqloom.evaluation.evaluate import evaluate_groups
 from seqloom.experiment import Result, run
 from seqloom.files import locate, replacing_folder
 from seqloom.model import folder
@@ -67,7 +69,8 @@ class Model:
 
     def predict(self, task: str | None, texts: Iterable[Input]) -> list[Any]:
         """One prediction an input, in the reader's own terms: for a tagger, a list of tags."""
-        return predicted(self._assembly, self.task(task), [self.example(task, one) for one in _many(texts)])
+        examples = [self.example(task, one) for one in _many(texts)]
+        return predicted(self._assembly, self.task(task), examples)
 
     def explain(self, task: str | None, texts: Iterable[Input]) -> list[dict[str, Any]]:
         """For each input its texts and what lies behind the prediction, as plain values; see `Head.explain`."""
@@ -85,7 +88,8 @@ class Model:
     ) -> Iterator[str]:
         """The predictions for a file (None: standard input) as text; see `deploy.predict.written`."""
         how = {"as_data": as_data, "as_json": as_json, "explain": explain}
-        return written(self._assembly, self.task(task), path, **how)
+        mine = self.task(task)
+        return written(self._assembly, mine, path, **how)
 
     def has(self, task: str, split: str) -> bool:
         """Whether the configuration names a file for a split (train, dev, test) of a task, and it is there."""
@@ -120,10 +124,6 @@ class Model:
         if len(mine.texts) > 1:
             raise ModelError(f"task {mine.name} reads several texts; give a dict with {', '.join(mine.texts)}")
         return {mine.texts[0]: list(one)}
-
-    @staticmethod
-    def _tokens(task: Task, value: str | Sequence[str]) -> list[str]:
-        return task.reader.tokens(value) if isinstance(value, str) else list(value)
 
     def evaluate(
         self,
@@ -164,26 +164,118 @@ class Model:
         self,
         texts: Iterable[str | Sequence[str]],
         *,
-        pool: Pool = "mean",
+        pool: Pool | None = None,
         tokens: bool = False,
         batch: int = ROWS,
         encoder: str | None = None,
     ) -> np.ndarray | list[np.ndarray]:
-        """Vectors of texts: (texts, size), or with `tokens` a list of (time, size) arrays; see `deploy.encode`."""
-        task = self._assembly.tasks[route(self._assembly, encoder)]
-        cut = (self._tokens(task, one) for one in _many(texts))
-        return encode(self._assembly, cut, pool=pool, tokens=tokens, batch=batch, encoder=encoder)
+        """Vectors of texts: (texts, size), or with `tokens` a list of (time, size) arrays.
+
+        Args:
+            texts: raw, cut by the reader's rule, or lists of tokens.
+            pool: "mean", "max" or "last", which is [forward at the end; backward at the start]. None: what an encoder
+                that was saved alone says, else "mean".
+            tokens: whether to give each token's state instead.
+            batch: texts at a time.
+            encoder: its name, where there are several; a task's name takes that task's embedder with it.
+
+        Raises:
+            DataError: a text has no tokens; it is told by its number.
+        """
+        given, one = list(_many(texts)), self._vectorizer(encoder)
+        return one.states(given, batch) if tokens else one.vectors(given, pool, batch)
 
     def encode_file(
-        self, path: Path, out: Path, *, pool: Pool = "mean", encoder: str | None = None
+        self,
+        path: str | Path,
+        out: str | Path,
+        *,
+        pool: Pool | None = None,
+        tokens: bool = False,
+        workers: int = 1,
+        encoder: str | None = None,
     ) -> tuple[int, int]:
-        """Write a vector for each line of a text file as a numpy array; returns its shape (lines, size)."""
-        return encode_file(self._assembly, path, out, pool=pool, encoder=encoder)
+        """Write the vectors of a text file's lines as .npy or .parquet; see `deploy.bulk.encode_file`."""
+        one = self._vectorizer(encoder)
+        return bulk.encode_file(one, Path(path), Path(out), pool=pool, tokens=tokens, workers=workers)
+
+    def _vectorizer(self, encoder: str | None) -> Whole | SideBySide:
+        return Whole(self._assembly, encoder)
+
+    def save_encoder(self, path: str | Path, encoder: str | None = None) -> None:
+        """Write an encoder alone, with the embedder that it reads, as a model folder that only encodes."""
+        self._vectorizer(encoder).save(Path(path))
 
     def save(self, path: str | Path) -> None:
         """Write the model folder, in place of one that is there."""
         with replacing_folder(path) as partial:
             folder.save(partial, self._assembly)
+
+
+class Concatenation(Model):
+    """Encoders of several models side by side, with a model's `encode` and no tasks; `seqloom.concat` makes one."""
+
+    def __init__(self, encoders: SideBySide) -> None:
+        self._side_by_side = encoders
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Concatenation":
+        """Read a folder that `save` wrote; raises ModelError where there is none."""
+        folders = joined(path)
+        if folders is None:
+            raise ModelError("holds no encoders side by side; read it with seqloom.load", path)
+        return concat(*map(Model.load, folders))
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """None."""
+        return ()
+
+    @property
+    def encoders(self) -> tuple[str, ...]:
+        """The names of the encoders, each in its own model."""
+        return tuple(one.model.plan.routes[one.task.name][1] for one in self._side_by_side.members)
+
+    @property
+    def figures(self) -> Mapping[str, Any]:
+        """None."""
+        return {}
+
+    def task(self, name: str | None = None) -> Task:
+        """Raises ModelError: encoders side by side have no task."""
+        raise ModelError("holds encoders side by side, which only encode; load one of its models for its tasks")
+
+    def near(self, word: str, count: int = 10, embedder: str | None = None) -> list[tuple[str, float]]:
+        """Raises ModelError: each of the models has word vectors of its own."""
+        raise ModelError("holds encoders side by side; load one of its models for the words near a word")
+
+    def _vectorizer(self, encoder: str | None) -> SideBySide:
+        if encoder is not None:
+            raise ModelError("holds encoders side by side and runs them all; leave encoder (--encoder) out")
+        return self._side_by_side
+
+    def save(self, path: str | Path) -> None:
+        """Write a folder that holds each encoder alone, as a model folder of its own."""
+        self._side_by_side.save(Path(path))
+
+
+def concat(*models: Model | tuple[Model, str]) -> Concatenation:
+    """Encoders side by side in one object: each vector is the first one's, then the second one's, and so on.
+
+    Args:
+        models: models, or pairs of a model and the name of one of its encoders.
+
+    Raises:
+        ModelError: no model, or one with several encoders of which none is named.
+    """
+    if not models:
+        raise ModelError("concat takes at least one model")
+    pairs = [one if isinstance(one, tuple) else (one, None) for one in models]
+    members: list[Whole] = []
+    for model, name in pairs:
+        one = model._vectorizer(name)
+        members += one.members if isinstance(one, SideBySide) else [one]
+    return Concatenation(SideBySide(tuple(members)))
 
 
 def _many(texts: Iterable[One]) -> Iterable[One]:
@@ -194,8 +286,8 @@ def _many(texts: Iterable[One]) -> Iterable[One]:
 
 
 def load(path: str | Path) -> Model:
-    """The model in a folder; see `Model.load`."""
-    return Model.load(path)
+    """The model in a folder, or the encoders side by side that `concat` made; see `Model.load`."""
+    return Model.load(path) if joined(path) is None else Concatenation.load(path)
 
 
 def source_of(config: str | Path | Mapping[str, Any], overrides: Mapping[str, Any]) -> Source:

@@ -4,12 +4,14 @@ import io
 import os
 import sys
 
-from seqloom.cli import stores
+from seqloom.cli import encoding, stores
 from seqloom.cli.commands import app
 from seqloom.cli.terminal import say
 from seqloom.cli.transfer import transfers
 from seqloom.errors import SeqloomError
 
+for command in encoding.COMMANDS:
+    app.command()(command)
 for group in (stores.vectors, stores.data, stores.imports, transfers):
     app.add_typer(group)
 

@@ -4,7 +4,7 @@ import shlex
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, cast, get_args
+from typing import Annotated, Any
 
 import typer
 
@@ -253,27 +253,6 @@ def _write(pieces: Iterator[str], out: Path | None) -> None:
         return
     with replacing(out) as partial, partial.open("w", encoding="utf-8") as file:
         file.writelines(pieces)
-
-
-@app.command()
-def encode(
-    model: ModelFolder,
-    input_file: Annotated[Path, typer.Argument(metavar="INPUT", help="A text file, one text a line.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="The .npy file to write.")],
-    encoder: Annotated[str | None, typer.Option(help="The encoder, where there are several.")] = None,
-    pool: Annotated[str, typer.Option(help="last, mean or max.")] = "mean",
-) -> None:
-    """Write a vector for each line of a text file, as a numpy array (lines, size)."""
-    from seqloom.api import Model
-    from seqloom.config import unknown
-    from seqloom.deploy.encode import Pool
-    from seqloom.errors import ConfigError
-
-    if pool not in get_args(Pool):
-        raise ConfigError(unknown("pool", pool, get_args(Pool)))
-    with shown():
-        shape = Model.load(model).encode_file(input_file, out, encoder=encoder, pool=cast("Pool", pool))
-    say(f"{out}: {shape[0]:,} vectors of {shape[1]} numbers")
 
 
 @app.command()

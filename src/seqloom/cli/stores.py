@@ -169,3 +169,19 @@ def import_cove(
     say(
         f"{out}: imported; use it in a configuration, as in `cove: {{type: context, of: {out}, vectors: NAME}}`"
     )
+
+
+@imports.command("gensen")
+def import_gensen(
+    prefix: Annotated[Path, typer.Argument(help="What PREFIX.model and PREFIX_vocab.pkl begin with.")],
+    out: Annotated[Path, typer.Argument(help="The model folder to be.")],
+    keep_case: Annotated[
+        bool, typer.Option("--keep-case", help="Read capital letters as they are, as the original does.")
+    ] = False,
+) -> None:
+    """Import a sentence encoder of GenSen, for `seqloom encode`."""
+    from seqloom.deploy import legacy
+
+    with shown():
+        legacy.import_gensen(prefix, out, lower=False if keep_case else None)
+    say(f"{out}: imported; encode with `seqloom encode {out} INPUT -o OUT.npy`")

@@ -1,27 +1,49 @@
 """Sentence and token vectors from a model's encoders."""
 
-from collections.abc import Iterable, Sequence
-from itertools import islice
-from pathlib import Path
-from typing import Literal
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Literal, Protocol
 
 import numpy as np
 import torch
 
 from seqloom.data.batch import Batch, Encoded
-from seqloom.data.columns import build
-from seqloom.data.fields import TextField
+from seqloom.data.columns import Column, Columns, build
+from seqloom.data.fields import FormTable, TextField
 from seqloom.data.schedule import in_order
+from seqloom.data.vocabulary import END, SPECIALS, START
 from seqloom.encoders import Encoder
-from seqloom.errors import ModelError
-from seqloom.files import lines, replacing
+from seqloom.errors import DataError, ModelError
 from seqloom.model.folder import Assembly
 from seqloom.nn.pooling import pool as pooled
-from seqloom.progress import track
+from seqloom.progress import notice
 
 Pool = Literal["last", "mean", "max"]
-CHUNK = 4096
-"""Lines held at a time."""
+Raw = str | Sequence[str]
+"""A text as it is, which the model's reader cuts, or its tokens."""
+ROWS = 64
+"""Texts at a time."""
+
+
+class Vectorizer(Protocol):
+    """What makes vectors of texts: an encoder of a model, or several side by side."""
+
+    @property
+    def size(self) -> int:
+        """Numbers in a vector."""
+
+    def vectors(self, texts: Sequence[Raw], pool: Pool | None = None, batch: int = ROWS) -> np.ndarray:
+        """A vector for each text, (texts, size) float32; see `TextEncoder.vectors`."""
+
+    def states(self, texts: Sequence[Raw], batch: int = ROWS) -> list[np.ndarray]:
+        """A vector for each token of each text, (time, size) float32."""
+
+    def unknown(self, texts: Sequence[Raw]) -> np.ndarray:
+        """Whether a text has no word that the model knows, (texts,)."""
+
+    def digest(self) -> str:
+        """A fingerprint of all that vectors depend on."""
 
 
 def route(model: Assembly, encoder: str | None) -> str:
@@ -44,81 +66,134 @@ def route(model: Assembly, encoder: str | None) -> str:
     return found
 
 
-def encode(
-    model: Assembly,
-    texts: Iterable[Sequence[str]],
-    *,
-    pool: Pool = "mean",
-    tokens: bool = False,
-    batch: int = 64,
-    encoder: str | None = None,
-) -> np.ndarray | list[np.ndarray]:
-    """Vectors of tokenised texts: (texts, size), or with `tokens` a list of (time, size) arrays.
+class TextEncoder:
+    """One encoder of a model, with the way by which texts come to it.
 
     Args:
         model: whose encoder.
-        texts: lists of tokens.
-        pool: how a sentence's states become one vector; `last` is [forward at its end; backward at its start].
-        tokens: whether to give each token's state instead.
-        batch: texts at a time.
         encoder: its name, where there are several; a task's name takes that task's embedder with it.
+
+    Raises:
+        ModelError: several encoders and none named, or a name that is neither an encoder nor a task.
     """
-    task = route(model, encoder)
-    name = model.tasks[task].texts[0]
-    field = model.tasks[task].fields[name]
-    assert isinstance(field, TextField)
-    cut = model.tasks[task].reader.cut
-    columns = build((cut({name: list(text)}) for text in texts), {name: field}, path="input")
-    if not len(columns):
-        return [] if tokens else np.zeros((0, _size(model, task)), np.float32)
-    tables = field.tables(columns[name], model.tasks[task].vocabularies(model.vocabularies))
-    found: list[np.ndarray] = [np.empty(0)] * len(columns)
-    model.network.eval()
-    with torch.inference_mode():
-        for rows in in_order(columns.lengths([name]), batch):
-            text = field.collate(columns[name], tables, rows)
-            encoded = model.network.encode(Batch(task, {name: text}, rows.tolist()), name)
-            for row, vector in zip(rows.tolist(), _vectors(encoded, pool, tokens), strict=True):
-                found[row] = vector
-    return found if tokens else np.stack(found)
+
+    def __init__(self, model: Assembly, encoder: str | None = None) -> None:
+        self.model, self.task = model, model.tasks[route(model, encoder)]
+        self.column = self.task.texts[0]
+        field = self.task.fields[self.column]
+        assert isinstance(field, TextField)
+        self.field = field
+        self.pool: Pool = getattr(self.task.table.head, "pool", "mean") if not self.task.figures else "mean"
+        self.known = self.task.vocabularies(model.vocabularies)
+
+    @property
+    def size(self) -> int:
+        """Numbers in a vector."""
+        encoder = self.model.network.encoders[self.model.plan.routes[self.task.name][1]]
+        assert isinstance(encoder, Encoder)
+        return encoder.size
+
+    def vectors(self, texts: Sequence[Raw], pool: Pool | None = None, batch: int = ROWS) -> np.ndarray:
+        """A vector for each text, (texts, size) float32.
+
+        Args:
+            texts: raw, cut by the rule of the task's reader, or lists of tokens.
+            pool: how a text's states become one vector; `last` is [forward at its end; backward at its start]. None:
+                what an encoder that was saved alone says, else `mean`.
+            batch: texts at a time.
+
+        Raises:
+            DataError: a text has no tokens; it is told by its number.
+        """
+        found = np.zeros((len(texts), self.size), np.float32)
+        for rows, encoded in self._encoded(texts, batch):
+            found[rows] = _pooled(encoded, pool or self.pool)
+        return found
+
+    def states(self, texts: Sequence[Raw], batch: int = ROWS) -> list[np.ndarray]:
+        """A vector for each token of each text, (time, size) float32."""
+        found: list[np.ndarray] = [np.empty(0)] * len(texts)
+        for rows, encoded in self._encoded(texts, batch):
+            pairs = zip(encoded.states.numpy(), encoded.lengths.tolist(), strict=True)
+            for row, (states, length) in zip(rows.tolist(), pairs, strict=True):
+                found[row] = states[:length].copy()
+        return found
+
+    def unknown(self, texts: Sequence[Raw]) -> np.ndarray:
+        """Whether a text has no word that any of the model's vocabularies lists, (texts,)."""
+        columns, tables = self._read(texts)
+        return _unknown(columns[self.column], tables) if len(columns) else np.zeros(0, bool)
+
+    def digest(self) -> str:
+        """A fingerprint of the weights and of the way that texts take."""
+        found = hashlib.sha256(json.dumps(self.model.settings["tasks"][self.task.name], default=str).encode())
+        for name, one in self.model.network.state_dict().items():
+            found.update(name.encode())
+            found.update(one.contiguous().numpy().data)
+        for index in self.field.indexes:
+            found.update("\n".join(self.known[index.vocabulary]).encode())
+        return found.hexdigest()
+
+    def _encoded(self, texts: Sequence[Raw], batch: int) -> Iterator[tuple[np.ndarray, Encoded]]:
+        """Batches of texts of nearly equal lengths: their places and what the encoder makes of them."""
+        columns, tables = self._read(texts)
+        if not len(columns):
+            return
+        _tell(_unknown(columns[self.column], tables))
+        with torch.inference_mode():
+            for rows in in_order(columns.lengths([self.column]), batch):
+                text = self.field.collate(columns[self.column], tables, rows)
+                one = Batch(self.task.name, {self.column: text}, rows.tolist())
+                yield rows, self.model.network.encode(one, self.column)
+
+    def _read(self, texts: Sequence[Raw]) -> tuple[Columns, Mapping[str, FormTable]]:
+        cut, column = self.task.reader.cut, self.column
+        examples = (cut({column: self._tokens(one, number)}) for number, one in enumerate(texts, 1))
+        columns = build(examples, {column: self.field}, path="input")
+        self.model.network.eval()
+        return columns, self.field.tables(columns[column], self.known) if len(columns) else {}
+
+    def _tokens(self, text: Raw, number: int) -> list[str]:
+        tokens = self.task.reader.tokens(text) if isinstance(text, str) else list(text)
+        if not tokens:
+            raise DataError(
+                "the text has no tokens; leave it out, or encode a file, where it gets zeros", "input", number
+            )
+        return tokens
 
 
-def _size(model: Assembly, task: str) -> int:
-    encoder = model.network.encoders[model.plan.routes[task][1]]
-    assert isinstance(encoder, Encoder)
-    return encoder.size
+def encode(
+    model: Assembly,
+    texts: Iterable[Raw],
+    *,
+    pool: Pool | None = None,
+    tokens: bool = False,
+    batch: int = ROWS,
+    encoder: str | None = None,
+) -> np.ndarray | list[np.ndarray]:
+    """Vectors of texts: (texts, size), or with `tokens` a list of (time, size) arrays; see `TextEncoder`."""
+    one = TextEncoder(model, encoder)
+    return one.states(list(texts), batch) if tokens else one.vectors(list(texts), pool, batch)
 
 
-def _vectors(encoded: Encoded, pool: Pool, tokens: bool) -> Sequence[np.ndarray]:
-    if tokens:
-        pairs = zip(encoded.states, encoded.lengths.tolist(), strict=True)
-        return [states[:length].numpy() for states, length in pairs]
-    vectors: np.ndarray = (
-        encoded.final if pool == "last" else pooled(encoded.states, encoded.lengths, pool)
-    ).numpy()
-    return list(vectors)
+def _pooled(encoded: Encoded, pool: Pool) -> np.ndarray:
+    vectors = encoded.final if pool == "last" else pooled(encoded.states, encoded.lengths, pool)
+    found: np.ndarray = vectors.numpy()
+    return found
 
 
-def encode_file(
-    model: Assembly, path: Path, out: Path, *, pool: Pool = "mean", encoder: str | None = None
-) -> tuple[int, int]:
-    """Write a vector for each line of a text file as a numpy array (lines, size); an empty line gets zeros.
+def _unknown(column: Column, tables: Mapping[str, FormTable]) -> np.ndarray:
+    """Whether a row of a column has no symbol that is listed; the bounds of a text are no words of it."""
+    known = np.zeros(len(column.forms), bool)
+    for table in tables.values():
+        ids = table.ids(np.arange(len(known))[None])[0]
+        known |= (ids >= len(SPECIALS)).reshape(len(known), -1).any(1)
+    known &= [form not in (START, END) for form in column.forms]
+    return ~np.logical_or.reduceat(known[column.values], column.offsets[:-1])
 
-    A line is one text, also where the encoder's task reads several at a time, such as premise and hypothesis.
 
-    The array is filled through a memory map, so memory does not grow with the file. Returns its shape.
-    """
-    task = model.tasks[route(model, encoder)]
-    size = _size(model, task.name)
-    count = sum(1 for _ in lines(path))
-    with replacing(out) as partial:
-        array = np.lib.format.open_memmap(partial, mode="w+", dtype=np.float32, shape=(count, size))
-        numbered = track(lines(path), f"encoding {path}", count)
-        while chunk := list(islice(numbered, CHUNK)):
-            full = [(number - 1, line) for number, line in chunk if line.strip()]
-            texts = [task.reader.tokens(line) for _, line in full]
-            if texts:
-                array[[place for place, _ in full]] = encode(model, texts, pool=pool, encoder=encoder)
-        array.flush()
-        del array
-    return count, size
+def _tell(unknown: np.ndarray) -> None:
+    if unknown.any():
+        what = f"{int(unknown.sum()):,} of {len(unknown):,} texts have no word that the model knows"
+        first = int(unknown.argmax()) + 1
+        notice(f"{what} (the first is text {first}); their vectors tell little; `seqloom expand` adds words")

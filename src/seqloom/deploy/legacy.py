@@ -9,11 +9,11 @@ import torch
 from seqloom.config import Source
 from seqloom.data.vectors import Vectors
 from seqloom.data.vocabulary import PRODUCED, SPECIALS, Vocabulary
-from seqloom.deploy import cove, mlmt
+from seqloom.deploy import cove, gensen, mlmt
 from seqloom.errors import ConfigError, ModelError
 from seqloom.files import replacing_folder
 from seqloom.model.build import build
-from seqloom.model.folder import Assembly, save
+from seqloom.model.folder import Assembly, assemble, save
 from seqloom.model.plan import lay_out
 from seqloom.model.tables import ModelTable, discover
 from seqloom.model.task import bind
@@ -79,6 +79,34 @@ def import_cove(file: Path, folder: Path, vectors: Path | None = None) -> None:
         raise ModelError(f"cannot be read as the encoder of CoVe: {fault}", file) from None
     with replacing_folder(folder) as partial:
         save(partial, model)
+
+
+def import_gensen(prefix: Path, folder: Path, lower: bool | None = None) -> None:
+    """Write a sentence encoder of GenSen (Subramanian et al. 2018) as a model folder that encodes.
+
+    Its vectors are the original's, with the halves of `last` in our order: [forward; backward]. As there, a text is cut
+    at blanks and stands between `<s>` and `</s>`. Of a model of the training program, the encoder alone is read.
+
+    Args:
+        prefix: what the names of the two files begin with, `PREFIX.model` and `PREFIX_vocab.pkl`.
+        folder: the model folder to be, which must not be there, or be empty.
+        lower: whether texts are read in lower case; None: if no word of the vocabulary has a capital letter. The
+            original leaves that to its caller.
+
+    Raises:
+        ModelError: a file is missing, damaged, of another program or another model, or holds what could be code; or
+            something is in the folder's place.
+    """
+    _free(folder)
+    weights, vocabulary = (prefix.with_name(prefix.name + end) for end in (".model", "_vocab.pkl"))
+    held, listed = _held(weights), gensen.words(vocabulary)
+    try:
+        found = gensen.SentenceEncoder.of(held, listed)
+    except ModelError as fault:
+        raise ModelError(f"cannot be read as an encoder of GenSen: {fault}", weights) from None
+    settings = found.configured(found.lowered if lower is None else lower)
+    with replacing_folder(folder) as partial:
+        save(partial, assemble(settings, {"words": found.words}, found.weights))
 
 
 def _encoder(encoder: cove.MTLSTM, store: Vectors | None, path: str) -> Assembly:

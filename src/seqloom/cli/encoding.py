@@ -1,0 +1,63 @@
+"""The commands around encoders: vectors for texts, encoders alone and side by side, words added to them."""
+
+from pathlib import Path
+from typing import Annotated, cast, get_args
+
+import typer
+
+from seqloom.cli.terminal import ModelFolder, say, shown
+
+EncoderName = Annotated[str | None, typer.Option("--encoder", help="The encoder, where there are several.")]
+Out = Annotated[Path, typer.Option("--out", "-o", help="The model folder to write.")]
+
+
+def encode(
+    model: ModelFolder,
+    input_file: Annotated[Path, typer.Argument(metavar="INPUT", help="A text file, one text a line.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The .npy or .parquet file to write.")],
+    encoder: EncoderName = None,
+    pool: Annotated[
+        str | None, typer.Option(help="last, mean or max [default: the encoder's own, or mean].")
+    ] = None,
+    tokens: Annotated[bool, typer.Option("--tokens", help="A vector for each token.")] = False,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that share the lines.")] = 1,
+) -> None:
+    """Write a vector for each line of a text file; the same command goes on where it was ended."""
+    from seqloom import api
+    from seqloom.config import unknown
+    from seqloom.deploy.encode import Pool
+    from seqloom.errors import ConfigError
+
+    if pool is not None and pool not in get_args(Pool):
+        raise ConfigError(unknown("pool", pool, get_args(Pool)))
+    how = {"pool": cast("Pool | None", pool), "tokens": tokens, "workers": workers, "encoder": encoder}
+    with shown():
+        shape = api.load(model).encode_file(input_file, out, **how)  # type: ignore[arg-type]
+    say(f"{out}: {shape[0]:,} vectors of {shape[1]} numbers")
+
+
+def extract(model: ModelFolder, out: Out, encoder: EncoderName = None) -> None:
+    """Write an encoder alone as a small model folder: decoders and classifiers stay behind."""
+    from seqloom import api
+
+    with shown():
+        loaded = api.Model.load(model)
+        loaded.save_encoder(out, encoder)
+    say(f"{out}: an encoder alone; encode with `seqloom encode {out} INPUT -o OUT.npy`")
+
+
+def concat(
+    models: Annotated[
+        list[Path], typer.Argument(metavar="MODEL...", help="Model folders of one encoder each.")
+    ],
+    out: Out,
+) -> None:
+    """Put encoders side by side in one folder, whose vectors are theirs one after another."""
+    from seqloom import api
+
+    with shown():
+        api.concat(*map(api.load, models)).save(out)
+    say(f"{out}: {len(models)} encoders; encode with `seqloom encode {out} INPUT -o OUT.npy`")
+
+
+COMMANDS = (encode, extract, concat)

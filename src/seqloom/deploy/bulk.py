@@ -1,0 +1,282 @@
+"""Vectors for the lines of a file of any size: streamed to disk, resumable, by several processes if need be."""
+
+import os
+import tempfile
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import dataclass, field
+from itertools import islice
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol, TypeVar
+
+import numpy as np
+import torch
+
+from seqloom.deploy.encode import Pool, Vectorizer
+from seqloom.errors import ConfigError, SeqloomError
+from seqloom.files import lines, locate, read_json, replacing, write_json
+from seqloom.progress import notice, track
+
+CHUNK = 4096
+"""Lines held at a time."""
+ENDINGS = (".npy", ".parquet")
+Item = TypeVar("Item")
+Made = TypeVar("Made")
+
+
+class Saveable(Vectorizer, Protocol):
+    """What processes of their own can load: it writes itself into a folder."""
+
+    def save(self, folder: Path) -> None:
+        """Write a model folder."""
+
+
+class Piece(NamedTuple):
+    """What some lines came to: vectors (rows, size), rows of each line, and how many lines have no known word."""
+
+    vectors: np.ndarray
+    rows: np.ndarray
+    unknown: int
+
+
+@dataclass
+class Done:
+    """How far a file has come; `key` is what its vectors depend on."""
+
+    key: list[Any]
+    lines: int = 0
+    rows: int = 0
+    empty: int = 0
+    unknown: int = 0
+
+
+def encode_lines(encoder: Vectorizer, texts: Sequence[str], pool: Pool | None, tokens: bool) -> Piece:
+    """The vectors of lines: one each, zeros for a blank one; or with `tokens` one for each token, none for a blank one.
+
+    A function of its arguments alone, so that any engine can share lines out.
+    """
+    full = [place for place, text in enumerate(texts) if text.strip()]
+    some = [texts[place] for place in full]
+    unknown = int(encoder.unknown(some).sum())
+    rows = np.full(len(texts), 0 if tokens else 1)
+    if not tokens:
+        vectors = np.zeros((len(texts), encoder.size), np.float32)
+        vectors[full] = encoder.vectors(some, pool)
+        return Piece(vectors, rows, unknown)
+    states = encoder.states(some)
+    rows[full] = [len(one) for one in states]
+    return Piece(np.concatenate([np.zeros((0, encoder.size), np.float32), *states]), rows, unknown)
+
+
+@dataclass
+class _Partial:
+    """The unfinished output beside `out`: an array whose length is not known yet, and a note of how far it is."""
+
+    out: Path
+    size: int
+    done: Done
+    paths: dict[str, Path] = field(init=False)
+
+    def __post_init__(self) -> None:
+        names = {"vectors": "npy", "rows": "rows", "note": "json"}
+        self.paths = {key: self.out.with_name(f".{self.out.name}.partial.{end}") for key, end in names.items()}
+        known = read_json(self.paths["note"]) if self.paths["note"].is_file() else {}
+        if known.get("key") == self.done.key:
+            self.done = Done(**known)
+            notice(f"{self.out}: going on after line {self.done.lines:,}")
+        else:
+            self.out.parent.mkdir(parents=True, exist_ok=True)
+            self.paths["vectors"].write_bytes(b"")
+            self.paths["rows"].write_bytes(b"")
+        # What was written after the last note is written anew.
+        os.truncate(self.paths["vectors"], self._head(self.done.rows) + 4 * self.size * self.done.rows)
+        os.truncate(self.paths["rows"], 8 * self.done.lines)
+
+    def _head(self, rows: int) -> int:
+        """Write the array's head, which is as long whatever the number of rows; returns its length."""
+        with self.paths["vectors"].open("r+b") as file:
+            shape = {"descr": "<f4", "fortran_order": False, "shape": (rows, self.size)}
+            np.lib.format.write_array_header_1_0(file, shape)
+            return file.tell()
+
+    def add(self, piece: Piece, blank: int) -> None:
+        """Write a piece and note that it is there."""
+        for key, values in (("vectors", piece.vectors.astype("<f4")), ("rows", piece.rows.astype("<i8"))):
+            with self.paths[key].open("ab") as file:
+                file.write(values.tobytes())
+                os.fsync(file.fileno())
+        self.done.lines += len(piece.rows)
+        self.done.rows += len(piece.vectors)
+        self.done.empty += blank
+        self.done.unknown += piece.unknown
+        write_json(self.paths["note"], vars(self.done))
+
+    def finish(self) -> np.ndarray:
+        """The whole array, mapped."""
+        self._head(self.done.rows)
+        return _mapped(self.paths["vectors"])
+
+    def offsets(self) -> np.ndarray:
+        """(lines + 1,) where each line's rows begin."""
+        rows = np.fromfile(self.paths["rows"], "<i8")
+        return np.concatenate([[0], np.cumsum(rows)]).astype(np.int64)
+
+    def remove(self) -> None:
+        """Leave nothing behind."""
+        for path in self.paths.values():
+            path.unlink(missing_ok=True)
+
+
+def _mapped(path: Path) -> np.ndarray:
+    found: np.ndarray = np.load(path, mmap_mode="r")
+    return found
+
+
+def encode_file(
+    encoder: Saveable,
+    path: Path,
+    out: Path,
+    *,
+    pool: Pool | None = None,
+    tokens: bool = False,
+    workers: int = 1,
+) -> tuple[int, int]:
+    """Write the vectors of a text file's lines; returns the shape of the array.
+
+    A line is one text, also where the encoder's task reads several at a time. A blank line gets zeros. What was done
+    when a call is ended stands beside `out`, and the same call goes on from there. Memory does not grow with the file.
+
+    Args:
+        encoder: what makes vectors.
+        path: lines of text, plain or gzipped.
+        out: an array (lines, size) as `.npy`, or a table of `text` and `vector` as `.parquet`. With `tokens` the array
+            has a row for each token, and `OUT.offsets.npy` (lines + 1,) says where each line's rows begin; the
+            table's `vector` is then a list of vectors.
+        pool: see `TextEncoder.vectors`.
+        tokens: whether to write each token's state instead of a line's vector.
+        workers: how many processes share the lines.
+
+    Raises:
+        ConfigError: `out` has another ending, or the extra that it needs is not there.
+        DataError: the file is missing, or a line of it is not UTF-8.
+    """
+    if out.suffix not in ENDINGS:
+        raise ConfigError(f"{out}: the name should end in {' or '.join(ENDINGS)}")
+    table = _parquet() if out.suffix == ".parquet" else None
+    count = sum(1 for _ in lines(path))
+    there = locate(path).stat()
+    key = [str(locate(path).resolve()), there.st_size, there.st_mtime_ns, encoder.digest(), pool, tokens]
+    partial = _Partial(out, encoder.size, Done(key))
+    try:
+        numbered = track(lines(path), f"encoding {path}", count)
+        chunks = _chunks(text for number, text in numbered if number > partial.done.lines)
+        for texts, piece in _shared(encoder, chunks, pool, tokens, workers):
+            partial.add(piece, sum(not text.strip() for text in texts))
+    except SeqloomError:
+        partial.remove()
+        raise
+    shape = partial.finish().shape
+    if table is not None:
+        _write_table(table, partial, path, out, tokens)
+    else:
+        _write_array(partial, out, tokens)
+    _tell(path, partial.done)
+    partial.remove()
+    return int(shape[0]), int(shape[1])
+
+
+def _chunks(texts: Iterator[str]) -> Iterator[list[str]]:
+    while chunk := list(islice(texts, CHUNK)):
+        yield chunk
+
+
+def _shared(
+    encoder: Saveable, chunks: Iterable[list[str]], pool: Pool | None, tokens: bool, workers: int
+) -> Iterator[tuple[list[str], Piece]]:
+    """Each chunk with what it came to, in order."""
+    if workers == 1:
+        for texts in chunks:
+            yield texts, encode_lines(encoder, texts, pool, tokens)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        encoder.save(Path(folder) / "model")
+        # A fresh process each: a fork of one that has run torch may hang.
+        with ProcessPoolExecutor(
+            workers, get_context("spawn"), initializer=_start, initargs=(str(Path(folder) / "model"),)
+        ) as processes:
+            yield from _ahead(chunks, lambda texts: processes.submit(_work, texts, pool, tokens), 2 * workers)
+
+
+def _ahead(
+    items: Iterable[Item], submit: "Callable[[Item], Future[Made]]", most: int
+) -> Iterator[tuple[Item, Made]]:
+    """Items with their results, in order, at most so many of them under way."""
+    under_way: deque[tuple[Item, Future[Made]]] = deque()
+    for item in items:
+        under_way.append((item, submit(item)))
+        if len(under_way) >= most:
+            first, result = under_way.popleft()
+            yield first, result.result()
+    for first, result in under_way:
+        yield first, result.result()
+
+
+_own: list[Vectorizer] = []
+"""The encoder of a process that works for another."""
+
+
+def _start(folder: str) -> None:
+    from seqloom.deploy.concat import opened
+
+    torch.set_num_threads(1)
+    _own[:] = [opened(folder)]
+
+
+def _work(texts: list[str], pool: Pool | None, tokens: bool) -> Piece:
+    return encode_lines(_own[0], texts, pool, tokens)
+
+
+def _tell(path: Path, done: Done) -> None:
+    if done.empty:
+        notice(f"{path}: {done.empty:,} of {done.lines:,} lines are blank; their vectors are zeros")
+    if done.unknown:
+        what = f"{path}: {done.unknown:,} of {done.lines:,} lines have no word that the model knows"
+        notice(f"{what}; their vectors tell little; `seqloom expand` adds words")
+
+
+def _write_array(partial: _Partial, out: Path, tokens: bool) -> None:
+    if tokens:
+        with replacing(out.with_suffix(".offsets.npy")) as offsets, offsets.open("wb") as file:
+            np.save(file, partial.offsets())
+    with replacing(out) as new:
+        partial.paths["vectors"].replace(new)
+
+
+def _parquet() -> Any:
+    try:
+        import pyarrow.parquet
+    except ImportError:
+        raise ConfigError(
+            'a .parquet file needs pyarrow: pip install "seqloom[parquet]"; or write .npy'
+        ) from None
+    return pyarrow
+
+
+def _write_table(arrow: Any, partial: _Partial, path: Path, out: Path, tokens: bool) -> None:
+    """Lines and vectors as a table, in pieces; the lines are read once more."""
+    vectors, offsets = partial.finish(), partial.offsets()
+    one = arrow.list_(arrow.float32(), partial.size)
+    schema = arrow.schema([("text", arrow.string()), ("vector", arrow.list_(one) if tokens else one)])
+    start = 0
+    with replacing(out) as new, arrow.parquet.ParquetWriter(new, schema) as writer:
+        for texts in _chunks(text for _, text in lines(path)):
+            places = offsets[start : start + len(texts) + 1]
+            flat = np.ascontiguousarray(vectors[places[0] : places[-1]]).reshape(-1)
+            column = arrow.FixedSizeListArray.from_arrays(arrow.array(flat), partial.size)
+            if tokens:
+                begins = arrow.array((places - places[0]).astype(np.int32))
+                column = arrow.ListArray.from_arrays(begins, column)
+            writer.write_table(arrow.table([arrow.array(texts), column], schema=schema))
+            start += len(texts)

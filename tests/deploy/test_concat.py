@@ -1,0 +1,72 @@
+"""Encoders side by side: in memory, in a folder, from the command line."""
+
+import numpy as np
+import pytest
+
+import seqloom as library
+from seqloom.api import Model
+from seqloom.errors import ModelError
+from tests import tiny
+
+TEXTS = ["the moth sees", "river"]
+
+
+@pytest.fixture
+def models(corpus):
+    """A model with two encoders, and one with one."""
+    config = tiny.two(corpus)
+    config["encoders"]["other"] = {"type": "gru", "input": "words", "hidden": 3}
+    config["tasks"]["kind"]["encoder"] = "other"
+    return Model(tiny.untrained(config)), Model(tiny.untrained(tiny.one(corpus), seed=2))
+
+
+def side_by_side(models, **how):
+    first, second = models
+    found = [first.encode(TEXTS, encoder="other", **how), second.encode(TEXTS, **how)]
+    return [np.concatenate(one, -1) for one in zip(*found, strict=True)]
+
+
+@pytest.mark.parametrize("how", [{}, {"pool": "last"}, {"pool": "max"}, {"tokens": True}], ids=str)
+def test_vectors_stand_side_by_side_also_out_of_a_folder(models, tmp_path, how):
+    both = library.concat((models[0], "other"), models[1])
+    assert both.encoders == ("other", "shared")
+    both.save(tmp_path / "both")
+    for one in (both, library.load(tmp_path / "both"), library.concat(library.load(tmp_path / "both"))):
+        for found, expected in zip(one.encode(TEXTS, **how), side_by_side(models, **how), strict=True):
+            np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_a_folder_stands_alone_and_is_encoded_with(models, tmp_path, seqloom):
+    models[0].save(tmp_path / "whole")
+    models[1].save(tmp_path / "two")
+    said = seqloom("extract", tmp_path / "whole", "--encoder", "other", "-o", tmp_path / "one")
+    assert said.code == 0, said.error
+    said = seqloom("concat", tmp_path / "one", tmp_path / "two", "-o", tmp_path / "both")
+    assert said.code == 0, said.error
+    (tmp_path / "one").rename(tmp_path / "gone")
+    (tmp_path / "in.txt").write_text("\n".join(TEXTS))
+    for workers in (1, 2):
+        words = ("encode", tmp_path / "both", tmp_path / "in.txt", "-o", tmp_path / "out.npy")
+        said = seqloom(*words, "--workers", workers)
+        assert said.code == 0, said.error
+        np.testing.assert_allclose(np.load(tmp_path / "out.npy"), side_by_side(models), atol=1e-6)
+    assert not [path for path in (tmp_path / "both").rglob("*") if path.suffix in (".pkl", ".pt")]
+
+
+def test_what_it_cannot_do_is_told(models, tmp_path):
+    with pytest.raises(ModelError, match="has several encoders"):
+        library.concat(*models)
+    with pytest.raises(ModelError, match="at least one"):
+        library.concat()
+    both = library.concat((models[0], "other"), models[1])
+    for asked in (
+        lambda: both.predict(None, TEXTS),
+        lambda: both.near("moth"),
+        lambda: both.encode(TEXTS, encoder="other"),
+    ):
+        with pytest.raises(ModelError, match="holds encoders side by side"):
+            asked()
+    both.save(tmp_path / "both")
+    (tmp_path / "both" / "config.yaml").write_text("version: 1\nconcat: here\n")
+    with pytest.raises(ModelError, match="concat should list the folders of its encoders"):
+        library.load(tmp_path / "both")
