@@ -1,0 +1,158 @@
+"""Training of language models: what is carried, when averaging begins, and runs that are killed and go on."""
+
+import json
+from itertools import pairwise
+
+import pytest
+import torch
+
+from seqloom.api import Model
+from seqloom.errors import ConfigError, DataError, TrainingError
+from tests.tiny import KillAt, Killed, told, trained, weights
+
+SENTENCES = ["the cat sat", "a dog ran far", "each moth sees the lamp", "the old crow finds a stone"]
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("text")
+    for split, count in (("train", 60), ("dev", 20)):
+        (folder / split).write_text("".join(f"{SENTENCES[one * one % 7 % 4]}\n" for one in range(count)))
+    return folder
+
+
+def config(corpus, head=(), encoder=(), **training):
+    reader = {"type": "lines", "train": str(corpus / "train"), "dev": str(corpus / "dev")}
+    stack = {"type": "awd", "input": "words", "hidden": 6, "layers": 2, "weight_drop": 0.2, "dropout": 0.1}
+    return {
+        "embedders": {"words": {"type": "word", "size": 5, "drop_words": 0.1}},
+        "encoders": {"stack": stack | dict(encoder)},
+        "tasks": {
+            "lm": {
+                "reader": reader,
+                "encoder": "stack",
+                "head": {"type": "language", "tied": True, "streams": 2, "activity": 1.0, **dict(head)},
+            }
+        },
+        "training": {
+            "device": "cpu",
+            "epochs": 8,
+            "batch": 3,
+            "stream": {"window": 9, "vary": True},
+            "optimizer": {"type": "sgd", "rate": 4.0, "weight_decay": 1e-6},
+            "clip": 0.25,
+            **training,
+        },
+    }
+
+
+NONMONOTONE = {"averaging": {"type": "triggered", "nonmonotone": 1}, "evaluate_every": 3, "epochs": 4, "save_every": 3}
+
+
+@pytest.mark.parametrize("keys", [{}, {"faithful": True}], ids=["corrected", "faithful"])
+def test_a_run_killed_after_averaging_began_goes_on_as_if_nothing_had_happened(corpus, tmp_path, keys):
+    table = config(corpus, **(NONMONOTONE | {"averaging": NONMONOTONE["averaging"] | keys}))
+    trained(table, tmp_path / "whole")
+    counters = json.loads((tmp_path / "whole" / "last" / "training.json").read_text())
+    first = counters["at"]["step"] - counters["averaged"]
+    assert 0 < first < counters["at"]["step"] - 6
+    with pytest.raises(Killed):
+        trained(table, tmp_path / "killed", writers=[KillAt(first // 3 + 2)])
+    trained(table, tmp_path / "killed", resume=True)
+    for model in ("last", "best"):
+        assert weights(tmp_path / "whole", model) == weights(tmp_path / "killed", model)
+    assert told(tmp_path / "whole") == told(tmp_path / "killed")
+
+
+def test_parts_of_a_window_carry_states_of_their_own_and_make_the_same_steps(corpus, tmp_path):
+    plain = {"encoder": {"weight_drop": 0.0, "dropout": 0.0}}
+    whole = config(corpus, **plain, batch=4, steps=12, epochs=None)
+    parts = config(corpus, **plain, batch=2, accumulate=2, steps=12, epochs=None)
+    for table, name in ((whole, "whole"), (parts, "parts")):
+        table["embedders"]["words"]["drop_words"] = 0.0
+        trained(table, tmp_path / name)
+    one, other = (Model.load(tmp_path / name)._assembly.network.state_dict() for name in ("whole", "parts"))
+    for name, tensor in one.items():
+        torch.testing.assert_close(tensor, other[name], atol=1e-5, rtol=1e-4)
+
+
+def test_the_rate_follows_the_length_of_windows(corpus, tmp_path):
+    trained(config(corpus, epochs=2, evaluate_every=1), tmp_path / "run")
+    rates = {one["rate"] for one in told(tmp_path / "run", "train")}
+    assert len(rates) > 2
+    assert all(rate * 9 / 4.0 == pytest.approx(round(rate * 9 / 4.0)) for rate in rates)
+
+
+def test_layers_begin_to_learn_at_their_steps(corpus, tmp_path):
+    unfreeze = {"encoders.stack.layer0.*": 4, "encoders.*": 2}
+    trained(config(corpus, unfreeze=unfreeze, steps=1, epochs=None), tmp_path / "1")
+    learnt = []
+    for steps in (2, 3, 5):
+        trained(config(corpus, unfreeze=unfreeze, steps=steps, epochs=None), tmp_path / str(steps))
+    names = ["encoders.stack.layer0.weight_hh", "encoders.stack.layer1.weight_hh", "heads.lm.bias"]
+    models = [Model.load(tmp_path / str(one) / "last")._assembly.network.state_dict() for one in (1, 2, 3, 5)]
+    for before, after in pairwise(models):
+        learnt.append([not torch.equal(before[name], after[name]) for name in names])
+    assert learnt == [[False, False, True], [False, True, True], [True, True, True]]
+
+
+def test_a_run_begins_with_the_weights_of_another(corpus, tmp_path):
+    trained(config(corpus, steps=3, epochs=None), tmp_path / "first")
+    begin = {"path": str(tmp_path / "first"), "parts": ["embedders.*", "encoders.*"]}
+    slow = {"optimizer": {"type": "sgd", "rate": 1e-9}, "steps": 1, "epochs": None}
+    trained(config(corpus, **slow, begin=begin), tmp_path / "second")
+    first, second = (Model.load(tmp_path / run)._assembly.network.state_dict() for run in ("first", "second"))
+    name = "encoders.stack.layer0.weight_hh"
+    torch.testing.assert_close(first[name], second[name], atol=1e-6, rtol=0)
+    assert not torch.allclose(first["heads.lm.bias"], second["heads.lm.bias"], atol=1e-3)
+    wrong = config(corpus, encoder={"hidden": 7}, begin=begin)
+    with pytest.raises(
+        ConfigError, match=r"training\.begin: encoders\.stack\.layer0\.\w+ has shape \(24, 5\) there"
+    ):
+        trained(wrong, tmp_path / "third")
+    with pytest.raises(ConfigError, match=r'training\.begin\.parts: "encodes\.\*" fits none'):
+        trained(config(corpus, begin=begin | {"parts": ["encodes.*"]}), tmp_path / "fourth")
+
+
+def test_training_ends_at_its_goal(corpus, tmp_path):
+    table = config(
+        corpus, watch="lm.perplexity", goal=12.0, optimizer={"type": "adam", "rate": 0.05}, epochs=60
+    )
+    assert trained(table, tmp_path / "run").dev["lm"]["perplexity"] <= 12
+    assert told(tmp_path / "run", "end")[0]["reason"] == "goal"
+
+
+def test_a_corpus_shorter_than_its_streams_is_told(corpus, tmp_path):
+    with pytest.raises(
+        DataError, match="too few for 400 streams of at least two; give task lm more text or fewer"
+    ):
+        trained(config(corpus, batch=400), tmp_path / "run")
+
+
+def test_a_text_of_unknown_words_alone_is_told(corpus, tmp_path):
+    (tmp_path / "other").write_text("zonk blarg\n" * 20)
+    table = config(corpus)
+    table["tasks"]["lm"]["reader"]["dev"] = str(tmp_path / "other")
+    with pytest.raises(DataError, match="no word is known to the model"):
+        trained(table, tmp_path / "run")
+
+
+def test_words_cannot_be_scored_by_vectors_of_another_size(corpus, tmp_path):
+    with pytest.raises(
+        ConfigError, match="the states have 6 numbers, the embedder's vectors 5; let them agree"
+    ):
+        trained(config(corpus, encoder={"last": 6}), tmp_path / "run")
+    trained(config(corpus, encoder={"last": 6}, head={"experts": 2}, epochs=1), tmp_path / "mixed")
+
+
+def test_a_model_that_reads_both_ways_cannot_foretell(corpus, tmp_path):
+    table = config(corpus)
+    table["encoders"]["stack"] = {"type": "lstm", "input": "words", "hidden": 3, "bidirectional": True}
+    with pytest.raises(ConfigError, match='reads left to right, but encoder "stack" sees what follows'):
+        trained(table, tmp_path / "run")
+
+
+def test_a_loss_that_is_no_number_leaves_the_last_good_state(corpus, tmp_path):
+    table = config(corpus, optimizer={"type": "sgd", "rate": 1e38}, clip=None, save_every=1)
+    with pytest.raises(TrainingError, match=r"(is nan|is inf|not finite).*(last good state|no state)"):
+        trained(table, tmp_path / "run")
