@@ -1,11 +1,25 @@
 """Numbers of the original GenSen programs."""
 
+import shutil
+
 import pytest
 import torch
 from torch import nn
 
+from seqloom import concat, load
 from seqloom.data.batch import Batch, Encoded, Text
+from seqloom.deploy.legacy import import_gensen
 from seqloom.nn.conditional import ConditionalState
+from seqloom.nn.pooling import pool
+from tests.golden.gensen_encoders import (
+    ENCODER,
+    FILES,
+    FOLDER,
+    SENTENCES,
+    imported,
+    originals_order,
+    unbounded,
+)
 from tests.golden.gensen_models import (
     MULTITASK,
     OURS,
@@ -86,3 +100,57 @@ def test_inference_is_scored_as_in_the_original():
     output = inference()(batch, premise=encoded(golden["nli.u"]), hypothesis=encoded(golden["nli.v"]))
     close(output.scores, golden["nli.logits"])
     close(output.loss / output.count, golden["nli.loss"])
+
+
+PARTS = {"first": [10], "second": [8], "concat": [10, 8]}
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    """Both published models by name, and both side by side."""
+    folder = tmp_path_factory.mktemp("gensen")
+    both = {name: imported(name, folder) for name in FILES}
+    return {**both, "concat": concat(*both.values())}
+
+
+def vectors_are_the_originals(model, when, name, texts=SENTENCES):
+    """Every pooling, and each token's states."""
+    golden = {key: ENCODER[f"{when}.{name}.{key}"] for key in ("pool_last", "pool_max_masked", "pool_mean")}
+    found = {pool: torch.from_numpy(model.encode(texts, pool=pool)) for pool in ("last", "max", "mean")}
+    atol = 1e-4 if when == "after" else 1e-5
+    torch.testing.assert_close(
+        originals_order(found["last"], PARTS[name]), golden["pool_last"], atol=atol, rtol=0
+    )
+    torch.testing.assert_close(found["max"], golden["pool_max_masked"], atol=atol, rtol=0)
+    torch.testing.assert_close(found["mean"], golden["pool_mean"], atol=atol, rtol=0)
+    states = [torch.from_numpy(one) for one in model.encode(texts, tokens=True)]
+    padded = nn.utils.rnn.pad_sequence(states, batch_first=True)
+    torch.testing.assert_close(padded, ENCODER[f"{when}.{name}.states"], atol=atol, rtol=0)
+    lengths = torch.tensor(list(map(len, states)))
+    # The original lets the zeros of padding compete; only `nn` can be asked for that.
+    torch.testing.assert_close(
+        pool(padded, lengths, "max", padding=True), ENCODER[f"{when}.{name}.pool_max"], atol=atol, rtol=0
+    )
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_published_encoders_give_the_originals_vectors_in_every_pooling(models, name):
+    vectors_are_the_originals(models[name], "before", name)
+
+
+@pytest.mark.parametrize("name", ["first", "second"])
+def test_texts_without_bounds_are_the_originals_too(models, name):
+    plain = unbounded(models[name])
+    states = [torch.from_numpy(one) for one in plain.encode(SENTENCES, tokens=True)]
+    close(nn.utils.rnn.pad_sequence(states, batch_first=True), ENCODER[f"before.{name}.no_boundary.states"])
+    found = torch.from_numpy(plain.encode(SENTENCES))
+    close(originals_order(found, PARTS[name]), ENCODER[f"before.{name}.no_boundary.pool_last"])
+
+
+@pytest.mark.parametrize("name", ["first", "second"])
+def test_files_whose_names_python_2_pickled_are_read_alike(models, name, tmp_path):
+    for file in (FOLDER / "py2_keys" / f"{FILES[name].name}.model", FOLDER / f"{FILES[name].name}_vocab.pkl"):
+        shutil.copy(file, tmp_path)
+    import_gensen(tmp_path / FILES[name].name, tmp_path / "model", lower=False)
+    again = load(tmp_path / "model")
+    assert again.encode(SENTENCES).tolist() == models[name].encode(SENTENCES).tolist()

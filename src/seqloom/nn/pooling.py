@@ -52,13 +52,15 @@ POOLINGS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 }
 
 
-def pool(states: Tensor, lengths: Tensor, how: str) -> Tensor:
+def pool(states: Tensor, lengths: Tensor, how: str, *, padding: bool = False) -> Tensor:
     """Pool the states of each sentence's words into one vector.
 
     Args:
         states: (batch, time, size).
         lengths: (batch,), words of each sentence, at least 1.
         how: a name in `POOLINGS`: mean, max, min, sum, first or last.
+        padding: whether what stands past a sentence's end is pooled too, as in GenSen's program (Subramanian et al.
+            2018), where the zeros there compete for the maximum and a vector depends on its batch.
 
     Returns:
         (batch, size).
@@ -66,6 +68,8 @@ def pool(states: Tensor, lengths: Tensor, how: str) -> Tensor:
     Raises:
         ConfigError: there is no pooling of that name.
     """
+    if padding:
+        lengths = torch.full_like(lengths, states.shape[1])
     return _known(how)(states, lengths)
 
 
