@@ -8,8 +8,9 @@ import torch
 from safetensors.torch import load_file
 
 from seqloom.errors import ConfigError
-from seqloom.nn import SparseLSTM
+from seqloom.nn import SparseEmbedding, SparseLSTM
 from seqloom.nn.blocks import dense_parameters, solved
+from seqloom.nn.heights import heights
 
 FOLDER = Path(__file__).parent / "sparse"
 
@@ -19,6 +20,7 @@ def listed(name):
 
 
 LAYERS, LAYER_WEIGHTS = listed("lstm_forward"), load_file(FOLDER / "lstm_forward.safetensors")
+TABLES, TABLE_WEIGHTS = listed("embedding_forward"), load_file(FOLDER / "embedding_forward.safetensors")
 
 
 def known(args):
@@ -74,3 +76,67 @@ def test_the_states_of_a_layer_are_the_originals(name, dense):
     torch.testing.assert_close(states.transpose(0, 1), y, atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(last, (h1, c1), atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(run(x.transpose(0, 1), lengths)[0].transpose(0, 1), zero, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "expected",
+    listed("embedding_geometry"),
+    ids=lambda one: "-".join(str(one[key]) for key in ("vocabulary", "dim", "blocks", "density")),
+)
+def test_the_blocks_of_an_embedding_are_the_originals(expected):
+    words, size = expected["vocabulary"], expected["dim"]
+    found = heights(words, size, expected["blocks"], expected["density"], "published")
+    assert [begin for begin, _ in found.rows(first=False, pinned=0)] == expected["starts"]
+    assert list(found.widths) == expected["widths"]
+    assert found.parameters == expected["parameters"]
+    assert found.density == pytest.approx(expected["resulting_density"])
+    taller = len(found.heights) > 1 and found.heights[-1] > found.heights[-2]
+    assert taller == expected["last_block_taller"]
+
+
+def table(name):
+    """The embedding of that name with the original's numbers, and everything else that there is for it."""
+    made = TABLES["settings"][name]
+    geometry = (made["vocabulary"], made["dim"], made["blocks"], made["density"])
+    ours = SparseEmbedding(*geometry, shape="published", drop_words=0.3)
+    there = {
+        key.removeprefix(f"{name}."): value
+        for key, value in TABLE_WEIGHTS.items()
+        if key.startswith(f"{name}.")
+    }
+    ours.load_state_dict({f"block{i}": there[f"weight.embedders.{i}.weight"] for i in range(len(ours.blocks))})
+    return ours, there
+
+
+@pytest.mark.parametrize("name", TABLES["settings"])
+def test_vectors_and_scores_of_an_embedding_are_the_originals(name):
+    ours, there = table(name)
+    expected = TABLES["settings"][name]
+    assert [first for first, _ in ours.rows] == expected["starts"]
+    assert sum(block.numel() for block in ours.blocks) == expected["parameters"]
+    with torch.no_grad():
+        assert torch.equal(ours.eval()(there["ids"]), there["embedded"])
+        scored = ours.scores(there["hidden"]) + there["weight.decoder_bias"]
+        torch.testing.assert_close(scored, there["decoded"], atol=1e-5, rtol=1e-5)
+        assert torch.equal(ours.dense(), there["full_table"])
+
+
+@pytest.mark.parametrize("name", TABLES["settings"])
+def test_one_mask_drops_words_from_all_blocks(name):
+    ours, there = table(name)
+    dropped = ours.train()(torch.arange(ours.words).unsqueeze(0)).squeeze(0)
+    mask = (dropped / there["full_table"])[:, 0]
+    assert (((mask - 1 / 0.7).abs() < 1e-5) | (mask == 0)).all()
+    torch.testing.assert_close(dropped, mask.unsqueeze(1) * there["full_table"])
+    theirs = there["word_dropout_mask"].unsqueeze(1) * there["full_table"]
+    torch.testing.assert_close(there["word_dropout_table"], theirs)
+
+
+@pytest.mark.parametrize("expected", TABLES["refusals"], ids=lambda one: str(list(one.values())))
+def test_embeddings_are_refused_as_the_original_does(expected):
+    geometry = [expected[key] for key in ("vocabulary", "dim", "blocks", "density")]
+    if expected["ok"]:
+        assert heights(*geometry).density <= expected["density"]
+        return
+    with pytest.raises(ConfigError, match="a sparse embedding"):
+        heights(*geometry)

@@ -12,6 +12,7 @@ from seqloom.nn.pointing import DynamicPointer, HighwayMaxout, Pointing, best_sp
 from seqloom.nn.pooling import AttentivePooling, Poolings, pool
 from seqloom.nn.recurrent import Recurrence, Recurrent, RecurrentLayer
 from seqloom.nn.sparse import SparseLSTM
+from seqloom.nn.sparse_embedding import SparseEmbedding
 from seqloom.nn.unrolling import unroll
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "Recurrence",
     "Recurrent",
     "RecurrentLayer",
+    "SparseEmbedding",
     "SparseLSTM",
     "WordDropout",
     "allowed_transitions",
