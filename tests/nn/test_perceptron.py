@@ -25,3 +25,11 @@ def test_dropout_falls_on_hidden_units_only_and_gradients_reach_all():
 def test_an_unknown_activation_is_refused():
     with pytest.raises(ConfigError, match="'swoosh' is no activation; there are relu"):
         MLP(3, [4], 2, activation="swoosh")
+
+
+def test_layers_may_begin_by_xavier_with_biases_near_zero():
+    torch.manual_seed(1)
+    for linear in MLP(30, [20], 10, initial="xavier").linears:
+        bound = (6 / sum(linear.weight.shape)) ** 0.5
+        assert 0.95 * bound < linear.weight.abs().max() <= bound
+        assert 0 < linear.bias.abs().max() <= 1e-4

@@ -156,6 +156,14 @@ def test_parameters_are_named_by_layer():
     assert names == {f"layer{i}.{kind}" for i in (0, 1) for kind in kinds}
 
 
+def test_whole_matrices_may_begin_orthogonal_with_biases_near_zero():
+    torch.manual_seed(1)
+    layer = Recurrent("lstm", 6, 4, bidirectional=True, initial="whole").layer0
+    for matrix in (layer.weight_ih, layer.weight_hh_reverse):
+        torch.testing.assert_close(matrix.t() @ matrix, torch.eye(matrix.shape[1]))
+    assert 0 < layer.bias_hh.abs().max() <= 1e-4
+
+
 def test_orthogonal_weights_and_forget_bias_are_what_they_say():
     layer = Recurrent("lstm", 6, 4, bidirectional=True, initial="orthogonal", forget_bias=1.0).layer0
     for gate in (*layer.weight_hh.chunk(4), *layer.weight_hh_reverse.chunk(4)):

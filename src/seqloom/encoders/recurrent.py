@@ -25,7 +25,8 @@ class RecurrentTable(Table):
 
     `project`: a layer over each vector before the stack; `hidden`: numbers a direction; `dropout`: on the vectors that
     come in, between layers and on the states that go out, unless one of these is set apart; `locked`: with one mask
-    all along a text.
+    all along a text. `initial`: matrices begin as torch's, `orthogonal` for each gate, or `whole`: orthogonal for all
+    gates together, as in DME's program.
     """
 
     input: Input | None = None
@@ -39,7 +40,7 @@ class RecurrentTable(Table):
     locked: bool = False
     layer_norm: bool = False
     residual: bool = False
-    initial: Literal["default", "orthogonal"] = "default"
+    initial: Literal["default", "orthogonal", "whole"] = "default"
 
 
 class RecurrentEncoder(Encoder, Recurrent):

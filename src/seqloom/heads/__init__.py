@@ -187,6 +187,7 @@ class ScorerTable(Table):
     activation: Literal["relu", "tanh", "sigmoid"] = "relu"
     dropout: Share = 0.0
     input_dropout: Share | None = None
+    initial: Literal["default", "xavier"] = "default"
     bcn: BiattentionTable | None = None
 
     @pydantic.model_validator(mode="after")
@@ -215,7 +216,7 @@ class ScoringHead(Head):
         rate = config.dropout if config.input_dropout is None else config.input_dropout
         self.dropout = nn.Dropout(rate)
         features = self.features(config, size)
-        self.scorer = MLP(features, config.hidden, outputs, config.activation, config.dropout)
+        self.scorer = MLP(features, config.hidden, outputs, config.activation, config.dropout, config.initial)
 
     @classmethod
     @abstractmethod

@@ -8,14 +8,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from seqloom.errors import ConfigError
-from seqloom.nn.recurrent import Recurrent
+from seqloom.nn.perceptron import begin_near_zero
+from seqloom.nn.recurrent import Recurrent, RecurrentLayer
 
 Attention = Literal["none", "word", "context"]
 Gate = Literal["softmax", "sigmoid"]
 Mixing = Literal["sum", "concat"]
 Start = Literal["default", "xavier"]
-SMALL = 1e-4
-"""How far from 0 the biases of the published program begin."""
 
 
 class DynamicMetaEmbedding(nn.Module):
@@ -134,10 +133,7 @@ def _check(sizes: Sequence[int], mixing: Mixing, attention: Attention) -> None:
 
 
 def _begin(module: nn.Module) -> None:
-    for name, parameter in module.named_parameters(recurse=False):
-        if name.startswith("bias"):
-            nn.init.uniform_(parameter, -SMALL, SMALL)
-        elif isinstance(module, nn.Linear):
-            nn.init.xavier_uniform_(parameter)
-        else:
-            nn.init.orthogonal_(parameter)
+    if isinstance(module, nn.Linear):
+        begin_near_zero(module)
+    elif isinstance(module, RecurrentLayer):
+        module.initialise("whole")

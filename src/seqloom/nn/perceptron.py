@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -31,6 +32,16 @@ def named_activation(name: str) -> Callable[[Tensor], Tensor]:
     return ACTIVATIONS[name]
 
 
+SMALL = 1e-4
+"""How far from 0 the biases of DME's program begin."""
+
+
+def begin_near_zero(linear: nn.Linear) -> None:
+    """Begin a layer as DME's program does: Xavier's uniform weights, biases near 0 (Kiela et al. 2018)."""
+    nn.init.xavier_uniform_(linear.weight)
+    nn.init.uniform_(linear.bias, -SMALL, SMALL)
+
+
 class MLP(nn.Module):
     """A perceptron: linear layers with an activation and dropout after each but the last.
 
@@ -40,19 +51,30 @@ class MLP(nn.Module):
         out: features of the output.
         activation: a name in `ACTIVATIONS`.
         dropout: share of the hidden units set to zero in training.
+        initial: "xavier" begins each layer by `begin_near_zero`.
 
     Raises:
         ConfigError: the activation is unknown.
     """
 
     def __init__(
-        self, size: int, hidden: Sequence[int], out: int, activation: str = "relu", dropout: float = 0.0
+        self,
+        size: int,
+        hidden: Sequence[int],
+        out: int,
+        activation: str = "relu",
+        dropout: float = 0.0,
+        initial: Literal["default", "xavier"] = "default",
     ) -> None:
         super().__init__()
         self.out = out
         self.activation = named_activation(activation)
         self.dropout = nn.Dropout(dropout)
         self.linears = nn.ModuleList(nn.Linear(*ends) for ends in pairwise((size, *hidden, out)))
+        if initial == "xavier":
+            for linear in self.linears:
+                assert isinstance(linear, nn.Linear)
+                begin_near_zero(linear)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map x (..., size) to (..., out)."""

@@ -9,10 +9,11 @@ from torch import Tensor, nn
 
 from seqloom.errors import ConfigError
 from seqloom.nn.dropout import LockedDropout
+from seqloom.nn.perceptron import SMALL
 from seqloom.nn.pooling import past_end, pool
 from seqloom.nn.unrolling import Cell, State, unroll
 
-Initial = Literal["default", "orthogonal"]
+Initial = Literal["default", "orthogonal", "whole"]
 GATES = {"lstm": 4, "gru": 3}
 
 
@@ -29,7 +30,14 @@ def _orthogonal(name: str, parameter: Tensor, hidden: int) -> None:
         start(gate)
 
 
-_INITIAL = {"default": _uniform, "orthogonal": _orthogonal}
+def _whole(name: str, parameter: Tensor, hidden: int) -> None:
+    if name.startswith("bias"):
+        nn.init.uniform_(parameter, -SMALL, SMALL)
+    else:
+        nn.init.orthogonal_(parameter)
+
+
+_INITIAL = {"default": _uniform, "orthogonal": _orthogonal, "whole": _whole}
 
 
 class RecurrentLayer(nn.Module):
@@ -137,7 +145,8 @@ class Recurrent(nn.Module):
         layer_norm: whether each layer's output goes through layer normalisation.
         residual: whether each layer but the first adds its input to its output.
         initial: "default", as torch's, or "orthogonal": each gate's hidden matrix orthogonal, its input
-            matrix Xavier uniform, biases 0.
+            matrix Xavier uniform, biases 0; or "whole": each matrix orthogonal, of all gates together, biases near 0,
+            as DME's program does (Kiela et al. 2018).
         forget_bias: what the biases of an LSTM's forget gate start with, taken together; None leaves them.
 
     Raises:
