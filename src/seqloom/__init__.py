@@ -4,15 +4,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from seqloom.api import Model, concat, load, train
+    from seqloom.api import Model, concat, expand, load, train
     from seqloom.data.vectors import Vectors
 
 __version__ = "0.1.0"
-__all__ = ["Model", "Vectors", "concat", "load", "nn", "train"]
+__all__ = ["Model", "Vectors", "concat", "expand", "load", "nn", "train"]
 
 _HOMES = {
     "Model": "seqloom.api",
     "concat": "seqloom.api",
+    "expand": "seqloom.api",
     "load": "seqloom.api",
     "train": "seqloom.api",
     "Vectors": "seqloom.data.vectors",

@@ -10,9 +10,12 @@ import numpy as np
 from seqloom.config import Source, override, unknown, write_yaml
 from seqloom.config import parse as parse_config
 from seqloom.config import read as read_config
+from seqloom.data.vectors import Vectors
 from seqloom.deploy import bulk
 from seqloom.deploy.concat import SideBySide, Whole, joined
 from seqloom.deploy.encode import ROWS, Pool
+from seqloom.deploy.expand import Expansion
+from seqloom.deploy.expand import expand as expanded
 from seqloom.deploy.near import near
 from seqloom.deploy.predict import predicted, written
 from seqloom.errors import ModelError
@@ -288,6 +291,14 @@ def _many(texts: Iterable[One]) -> Iterable[One]:
 def load(path: str | Path) -> Model:
     """The model in a folder, or the encoders side by side that `concat` made; see `Model.load`."""
     return Model.load(path) if joined(path) is None else Concatenation.load(path)
+
+
+def expand(
+    model: Model, vectors: Vectors, words: Iterable[str] | None = None, **how: Any
+) -> tuple[Model, Expansion]:
+    """A model that knows more words, and how well their vectors fit; see `deploy.expand.expand`."""
+    found = expanded(model._assembly, vectors, words, **how)
+    return Model(found.model), found
 
 
 def source_of(config: str | Path | Mapping[str, Any], overrides: Mapping[str, Any]) -> Source:

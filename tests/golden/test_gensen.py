@@ -6,9 +6,10 @@ import pytest
 import torch
 from torch import nn
 
-from seqloom import concat, load
+from seqloom import Vectors, concat, expand, load
 from seqloom.data.batch import Batch, Encoded, Text
 from seqloom.deploy.legacy import import_gensen
+from seqloom.deploy.linear import LinearMap
 from seqloom.nn.conditional import ConditionalState
 from seqloom.nn.pooling import pool
 from tests.golden.gensen_encoders import (
@@ -16,6 +17,7 @@ from tests.golden.gensen_encoders import (
     FILES,
     FOLDER,
     SENTENCES,
+    TOLD,
     imported,
     originals_order,
     unbounded,
@@ -154,3 +156,59 @@ def test_files_whose_names_python_2_pickled_are_read_alike(models, name, tmp_pat
     import_gensen(tmp_path / FILES[name].name, tmp_path / "model", lower=False)
     again = load(tmp_path / "model")
     assert again.encode(SENTENCES).tolist() == models[name].encode(SENTENCES).tolist()
+
+
+@pytest.fixture(scope="module")
+def expanded(models):
+    """Both models with the original's words in place of their own, and both side by side."""
+    vectors = Vectors.open(FOLDER / "vectors.h5")
+    both = {name: expand(models[name], vectors, TOLD["expansion_words"], replace=True)[0] for name in FILES}
+    return {**both, "concat": concat(*both.values())}
+
+
+def rows(model, words):
+    """The vectors of words, that of the unknown word for those that the model lacks."""
+    held = model._assembly
+    ids = [held.vocabularies["words"].id(word) for word in words]
+    return held.network.embedders["words"].table.weight.detach()[ids]
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_expanded_encoders_give_the_originals_vectors(expanded, name):
+    vectors_are_the_originals(expanded[name], "after", name)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_words_get_the_originals_vectors(models, expanded, name):
+    words = TOLD[f"expansion_vocab_{name}"]
+    torch.testing.assert_close(
+        rows(expanded[name], words), ENCODER[f"after.{name}.embedding"], atol=1e-4, rtol=0
+    )
+    vectors = Vectors.open(FOLDER / "vectors.h5")
+    wider, report = expand(models[name], vectors, TOLD["expansion_words"])
+    sources = dict(zip(words, TOLD[f"expansion_source_{name}"], strict=True))
+    told = report.added, report.missing, report.fits[0].shared
+    counts = [list(sources.values()).count(kind) for kind in ("predicted", "unk")]
+    assert told == (*counts, TOLD[f"regression_pairs_{name}"])
+    # What is added is the same where words are added to the model's own, which then stay.
+    torch.testing.assert_close(rows(wider, words), rows(expanded[name], words))
+    known = models[name]._assembly.vocabularies["words"]
+    assert torch.equal(rows(wider, known), rows(models[name], known))
+
+
+def test_a_later_expansion_starts_from_the_models_own_words_again(models):
+    vectors = Vectors.open(FOLDER / "vectors.h5")
+    again, _ = expand(models["first"], vectors, TOLD["again_words"], replace=True)
+    words = ["<s>", "<pad>", "</s>", "<unk>", *TOLD["again_words"]]
+    torch.testing.assert_close(rows(again, words), ENCODER["again.first.embedding"], atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_the_map_is_the_originals_regression(models, name):
+    vectors = Vectors.open(FOLDER / "vectors.h5")
+    words = [word for word in models[name]._assembly.vocabularies["words"] if word in vectors]
+    source, target = vectors.rows(words).astype("float64"), rows(models[name], words).double().numpy()
+    found = LinearMap.least_squares(source, target)
+    golden = ENCODER[f"regression.{name}.coef"].T, ENCODER[f"regression.{name}.intercept"]
+    for one, expected in zip((found.weight, found.bias), golden, strict=True):
+        torch.testing.assert_close(torch.from_numpy(one).float(), expected.float(), atol=1e-4, rtol=0)

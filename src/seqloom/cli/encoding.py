@@ -5,7 +5,7 @@ from typing import Annotated, cast, get_args
 
 import typer
 
-from seqloom.cli.terminal import ModelFolder, say, shown
+from seqloom.cli.terminal import ModelFolder, say, show, shown
 
 EncoderName = Annotated[str | None, typer.Option("--encoder", help="The encoder, where there are several.")]
 Out = Annotated[Path, typer.Option("--out", "-o", help="The model folder to write.")]
@@ -60,4 +60,46 @@ def concat(
     say(f"{out}: {len(models)} encoders; encode with `seqloom encode {out} INPUT -o OUT.npy`")
 
 
-COMMANDS = (encode, extract, concat)
+def expand(
+    model: ModelFolder,
+    vectors: Annotated[Path, typer.Option(metavar="STORE", help="A store or file of word vectors.")],
+    out: Out,
+    words: Annotated[
+        Path | None, typer.Option(help="Words to add, one a line [default: all of STORE].")
+    ] = None,
+    ridge: Annotated[float, typer.Option(min=0, help="What a squared weight of the map costs.")] = 0.0,
+    orthogonal: Annotated[bool, typer.Option("--orthogonal", help="Turn and scale the vectors only.")] = False,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Forget the words that --words does not name.")
+    ] = False,
+    embedder: Annotated[
+        str | None, typer.Option(help="A word embedder, where there are several vocabularies.")
+    ] = None,
+) -> None:
+    """Add words to a model without training: their vectors are a store's, mapped into the model's own space."""
+    from seqloom import api
+    from seqloom.data.vectors import Vectors
+    from seqloom.files import lines
+
+    listed = None if words is None else [line.strip() for _, line in lines(words) if line.strip()]
+    with shown():
+        loaded, report = api.expand(
+            api.Model.load(model),
+            Vectors.open(vectors),
+            listed,
+            how="orthogonal" if orthogonal else "least-squares",
+            ridge=ridge,
+            replace=replace,
+            embedder=embedder,
+        )
+        loaded.save(out)
+    for one in report.fits:
+        held = f"{one.held_out:,} held out of {one.shared:,} shared words"
+        figures = (
+            f"{one.explained:.1f} % of variance explained, cosine {one.cosine:.3f}, nearest {one.first:.1f} %"
+        )
+        show(f"{one.embedder}: {figures} ({held})")
+    say(f"{out}: {report.added:,} words added, {report.missing:,} have no vector and stay unknown")
+
+
+COMMANDS = (encode, extract, concat, expand)

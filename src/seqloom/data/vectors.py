@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from seqloom.data.fasttext import FastTextModel, is_fasttext
 from seqloom.data.vector_files import Source, foreign
 from seqloom.data.vector_format import Header
+from seqloom.data.vector_h5 import H5File, is_h5
 from seqloom.data.vector_lines import ALL, Matrix, Undecodable
 from seqloom.data.vector_match import Coverage, Loosest, Match, Unknown, Wanted, Way
 from seqloom.data.vector_numbers import Positions
@@ -51,7 +52,7 @@ class Vectors:
     def open(
         cls, path: str | Path, *, header: Header = "check", undecodable: Undecodable = "error"
     ) -> "Vectors":
-        """Open a store's folder or a file: text of GloVe, word2vec or fastText, or binary of the latter two.
+        """Open a store's folder or a file: text of GloVe, word2vec or fastText, binary of the latter two, GenSen's h5.
 
         Args:
             path: the folder or file; `${data}` is filled in.
@@ -65,6 +66,8 @@ class Vectors:
         path = locate(path)
         if is_fasttext(path):
             return cls(FastTextModel(path, undecodable))
+        if is_h5(path):
+            return cls(H5File(path))
         return cls(open_store(path) if is_store(path) else foreign(path, header, undecodable))
 
     @classmethod

@@ -111,12 +111,14 @@ def assemble(
 ) -> Assembly:
     """A model from its settings as plain values; of the weights, those that it has a place for are taken.
 
+    Settings that are none of a model's, such as `training`, are kept as they are.
+
     Raises:
         ConfigError: settings that are wrong.
         KeyError: a vocabulary or weight is missing.
     """
     discover()
-    source = Source(dict(settings))
+    source = Source({key: value for key, value in settings.items() if key in ModelTable.model_fields})
     table = ModelTable.check(source)
     source.done()
     assert table is not None
@@ -127,7 +129,7 @@ def assemble(
     stores = {name: Origin(one.size or 0) for name, one in table.vectors.items()}
     network = build(plan, tasks, vocabularies, stores=stores)
     network.load_state_dict({name: weights[name] for name in network.state_dict()})
-    return Assembly(table.model_dump(), plan, tasks, dict(vocabularies), network.eval(), {})
+    return Assembly({**settings, **table.model_dump()}, plan, tasks, dict(vocabularies), network.eval(), {})
 
 
 def _table(folder: Path) -> tuple[ModelTable, dict[str, Any]]:
