@@ -12,8 +12,9 @@ from torch import Tensor
 
 from seqloom.data.batch import Text
 from seqloom.data.columns import Column
+from seqloom.data.counted import Counted
 from seqloom.data.tokens import Index
-from seqloom.data.vocabulary import END, PRODUCED, SPECIALS, START, Vocabularies, Vocabulary
+from seqloom.data.vocabulary import END, PRODUCED, START, Vocabularies, Vocabulary
 
 UNLISTED = -1
 """The id of padding and of a label that training never showed; losses leave it out."""
@@ -53,34 +54,6 @@ class Field(ABC):
         """A made-up value, `length` tokens long where that means something, for the contract tests."""
 
 
-@dataclass(frozen=True, slots=True)
-class Counted:
-    """How often each symbol was seen, and how a vocabulary is made of that.
-
-    Args:
-        counts: by symbol.
-        minimum: how often a symbol must have been seen.
-        most: how many symbols may be listed; None for all.
-        specials: what the vocabulary begins with.
-        private: whether it belongs to the task (or its `share` group) alone.
-    """
-
-    counts: dict[str, int]
-    minimum: int = 1
-    most: int | None = None
-    specials: tuple[str, ...] = SPECIALS
-    private: bool = False
-
-    @classmethod
-    def labels(cls, column: Column) -> "Counted":
-        """The labels of a column, a vocabulary of the task's own without any special symbol."""
-        return cls(column.counts(), specials=(), private=True)
-
-    def fit(self) -> Vocabulary:
-        """The vocabulary."""
-        return Vocabulary.fit(self.counts, minimum=self.minimum, most=self.most, specials=self.specials)
-
-
 @dataclass(frozen=True)
 class TextField(Field):
     """A text: a list of tokens; `indexes`, filled in from the task's embedder, say how it is looked up."""
@@ -106,7 +79,7 @@ class TextField(Field):
             for form, count in forms.items():
                 for symbol in index.view.symbols(form):
                     counts[symbol] = counts.get(symbol, 0) + count
-            counted[index.vocabulary] = Counted(counts, index.minimum)
+            counted[index.vocabulary] = Counted(counts, index.minimum, order=index.order)
         return counted
 
     def tables(self, column: Column, vocabularies: Vocabularies) -> dict[str, "FormTable"]:

@@ -8,6 +8,7 @@ from typing import Literal
 from unicodedata import category
 
 from seqloom.config import Count
+from seqloom.data.vocabulary import Order
 from seqloom.errors import ConfigError
 
 Tokenizer = Literal["words", "plain", "blanks", "characters", "moses", "moses-escaped"]
@@ -149,8 +150,10 @@ class Index:
         vocabulary: the vocabulary's name, such as `words`.
         view: how a token becomes symbols.
         minimum: how often a symbol must occur in training to be listed.
+        order: whether symbols are listed from frequent to rare, or as they appear.
     """
 
     vocabulary: str
     view: View
     minimum: Count = 1
+    order: Order = "frequency"

@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Literal
 
 from seqloom.errors import ModelError
 from seqloom.files import write_text
@@ -13,6 +14,8 @@ SPECIALS = (PADDING, UNKNOWN)
 START, END = "<s>", "</s>"
 PRODUCED = (*SPECIALS, START, END)
 """What the vocabulary of a text that is to be produced begins with."""
+Order = Literal["frequency", "appearance"]
+"""How symbols are listed after the special ones: from frequent to rare, or as they appear in training."""
 
 
 class Vocabulary:
@@ -38,12 +41,24 @@ class Vocabulary:
         minimum: int = 1,
         most: int | None = None,
         specials: tuple[str, ...] = SPECIALS,
+        order: Order = "frequency",
     ) -> "Vocabulary":
-        """List the `most` frequent symbols seen at least `minimum` times, ties in code-point order."""
+        """List the `most` frequent symbols seen at least `minimum` times, ties in code-point order.
+
+        In order of "appearance" they are listed as `counts` has them.
+        """
         barred = {*SPECIALS, *specials}
         kept = [symbol for symbol, count in counts.items() if count >= minimum and symbol not in barred]
-        kept.sort(key=lambda symbol: (-counts[symbol], symbol))
-        return cls((*specials, *kept[:most]))
+        by_frequency = sorted(kept, key=lambda symbol: (-counts[symbol], symbol))[:most]
+        if order == "frequency":
+            return cls((*specials, *by_frequency))
+        listed = set(by_frequency)
+        return cls((*specials, *(symbol for symbol in kept if symbol in listed)))
+
+    @property
+    def pinned(self) -> int:
+        """How many special symbols it begins with, which stand for no word."""
+        return next((place for place, one in enumerate(self.symbols) if one not in PRODUCED), len(self))
 
     def __len__(self) -> int:
         return len(self.symbols)

@@ -11,13 +11,14 @@ from seqloom.config import kinds, unknown
 from seqloom.data import columns as store
 from seqloom.data.batch import Batch
 from seqloom.data.columns import Columns
-from seqloom.data.fields import Counted, Field, TextField
+from seqloom.data.counted import Counted
+from seqloom.data.fields import Field, TextField
 from seqloom.data.running import RunningText
 from seqloom.data.schedule import nested
 from seqloom.data.tokens import Index
 from seqloom.data.vocabulary import Vocabularies, Vocabulary
 from seqloom.encoders.saved import backward
-from seqloom.errors import DataError
+from seqloom.errors import ConfigError, DataError
 from seqloom.files import locate, sha256
 from seqloom.heads import Head
 from seqloom.model.plan import Plan, same_vocabulary
@@ -248,9 +249,12 @@ def fit(
         carried: the vocabularies that parts of other models bring along; they are taken as they are.
 
     Raises:
-        ConfigError: two embedders read one vocabulary in different ways.
+        ConfigError: two embedders read one vocabulary in different ways, or one is to be in another order than it has.
     """
-    check_indexes(tasks)
+    for name, index in check_indexes(tasks).items():
+        if name in carried and index.order != "frequency":
+            what = f'the vocabulary "{name}" comes with a part of another model, in the order that it has there'
+            raise ConfigError(f"{what}; leave the order out, or give the embedder a vocabulary of its own")
     counted: dict[str, Counted] = {}
     for name, task in tasks.items():
         for key, field in task.stored.items():
@@ -260,13 +264,14 @@ def fit(
     return dict(sorted({**fitted, **carried}.items()))
 
 
-def check_indexes(tasks: Mapping[str, Task]) -> None:
-    """Refuse tasks whose embedders read one vocabulary in different ways, by a ConfigError."""
+def check_indexes(tasks: Mapping[str, Task]) -> dict[str, Index]:
+    """How each vocabulary is read; two embedders that do it in different ways are a ConfigError."""
     indexes: dict[str, Index] = {}
     for task in tasks.values():
         for field in task.fields.values():
             for index in field.indexes if isinstance(field, TextField) else ():
                 same_vocabulary(indexes, index)
+    return indexes
 
 
 def _merge(counted: dict[str, Counted], place: str, new: Counted) -> None:
