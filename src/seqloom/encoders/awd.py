@@ -1,13 +1,15 @@
 """The encoder of AWD-LSTM language models."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
+from pydantic import Field
 from torch import Tensor
 
 from seqloom.config import Count, Share, Table
 from seqloom.data.batch import Encoded
 from seqloom.encoders import Encoder, Input
 from seqloom.nn.awd import AWD
+from seqloom.nn.blocks import Mode
 
 
 class AWDEncoder(Encoder, AWD):
@@ -19,6 +21,10 @@ class AWDEncoder(Encoder, AWD):
         Dropout has one mask all along a text: on the vectors that come in (`input_dropout`), between layers
         (`dropout`), on the states that go out (`output_dropout`). `weight_drop`: share of the recurrent weights that
         are left out, anew at each batch. The fifth is the embedder's: `drop_words`.
+
+        `mode`: which sizes of an LSTM's layers are wide and sparse (Demeester et al. 2018): `sparse_hidden`,
+        `sparse_emb` (what comes in and goes out) or `sparse_all`; the layers have as many parameters as dense ones of
+        `fraction` those sizes.
         """
 
         type: Literal["awd"] = "awd"
@@ -31,6 +37,8 @@ class AWDEncoder(Encoder, AWD):
         dropout: Share = 0.0
         output_dropout: Share = 0.0
         weight_drop: Share = 0.0
+        mode: Mode = "direct"
+        fraction: Annotated[float, Field(gt=0, le=1)] = 1.0
 
     def __init__(self, config: Any, *, size: int) -> None:
         AWD.__init__(self, size=size, **config.model_dump(exclude={"type", "input"}))

@@ -4,13 +4,14 @@ from itertools import pairwise
 from typing import Literal
 
 from torch import Tensor, nn
-from torch.nn import functional
 
 from seqloom.errors import ConfigError
-from seqloom.nn.dropout import LockedDropout
+from seqloom.nn.blocks import Mode, reductions
+from seqloom.nn.dropout import LockedDropout, thinned
 from seqloom.nn.pooling import pool
 from seqloom.nn.qrnn import QRNNLayer
 from seqloom.nn.recurrent import Recurrence, RecurrentLayer
+from seqloom.nn.sparse import SparseLSTM
 from seqloom.nn.unrolling import Cell, State, unroll
 
 
@@ -33,7 +34,7 @@ class WeightDropLayer(RecurrentLayer):
     def forward(self, x: Tensor, lengths: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """Run over x (batch, time, size): see `unroll`."""
         enters, recurrent, *biases = self.weights
-        dropped = functional.dropout(recurrent, self.drop, self.training)
+        dropped = thinned(recurrent, self.drop if self.training else 0.0)
         return unroll(self.cell, x, lengths, [enters, dropped, *biases], state)
 
 
@@ -50,9 +51,11 @@ class AWD(nn.Module):
         dropout: rate on what passes from layer to layer.
         output_dropout: rate on what goes out.
         weight_drop: share of the recurrent weights dropped (of a QRNN, of the weights of its linear map).
+        mode: which layers of an LSTM are sparse: see `reductions`.
+        fraction: the sizes of the dense stack that has as many parameters, in those of this one.
 
     Raises:
-        ConfigError: there is no layer, or a rate is out of range.
+        ConfigError: there is no layer, a rate is out of range, or layers other than an LSTM's should be sparse.
     """
 
     def __init__(
@@ -66,21 +69,20 @@ class AWD(nn.Module):
         dropout: float = 0.0,
         output_dropout: float = 0.0,
         weight_drop: float = 0.0,
+        mode: Mode = "direct",
+        fraction: float = 1.0,
     ) -> None:
         super().__init__()
+        if mode != "direct" and cell != "lstm":
+            raise ConfigError(f"sparse layers are an LSTM's; with cell {cell} take mode direct")
         if layers < 1:
             raise ConfigError(f"a stack has at least 1 layer, not {layers}")
         self.layers, self.out = layers, last or size
         sizes = [size, *[hidden] * (layers - 1), self.out]
         self.before, self.between, self.after = map(LockedDropout, (input_dropout, dropout, output_dropout))
+        reduced = reductions(mode, fraction, layers)
         for index, (enters, leaves) in enumerate(pairwise(sizes)):
-            window = 1 if index else 2
-            self.add_module(
-                f"layer{index}",
-                QRNNLayer(enters, leaves, window, weight_drop)
-                if cell == "qrnn"
-                else WeightDropLayer(cell, enters, leaves, weight_drop),
-            )
+            self.add_module(f"layer{index}", _layer(cell, index, enters, leaves, weight_drop, reduced[index]))
 
     def forward(self, x: Tensor, lengths: Tensor, state: tuple[State, ...] | None = None) -> Recurrence:
         """Run over x (batch, time, size) of texts of lengths (batch,), int64, on the CPU, at least 1."""
@@ -94,3 +96,13 @@ class AWD(nn.Module):
             carried.append(last)
         states = self.after(x)
         return Recurrence(states, tuple(outputs), pool(states, lengths, "last"), tuple(carried))
+
+
+def _layer(
+    cell: Cell | Literal["qrnn"], index: int, size: int, hidden: int, drop: float, reduced: tuple[float, float]
+) -> nn.Module:
+    if cell == "qrnn":
+        return QRNNLayer(size, hidden, 1 if index else 2, drop)
+    if reduced == (1.0, 1.0):
+        return WeightDropLayer(cell, size, hidden, drop)
+    return SparseLSTM(size, hidden, reduce_in=reduced[0], reduce_out=reduced[1], weight_drop=drop)

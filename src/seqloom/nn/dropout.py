@@ -27,6 +27,19 @@ class _Dropout(nn.Module):
         return f"rate={self.rate}"
 
 
+def thinned(weight: Tensor, rate: float) -> Tensor:
+    """A weight with a share of its numbers set to zero, the others scaled so that the mean stays.
+
+    Masks of large weights are drawn from 16 random bits each: that takes a fraction of what four times as many do.
+    """
+    if not rate:
+        return weight
+    bits = torch.empty(-(-weight.numel() // 4), dtype=torch.int64, device=weight.device).random_(-(2**63), None)
+    places = bits.view(torch.int16)[: weight.numel()].view(weight.shape)
+    kept = places >= round(rate * 2**16) - 2**15
+    return weight * kept.to(weight.dtype).div_(1 - rate)
+
+
 class LockedDropout(_Dropout):
     """Dropout with one mask a sentence, the same at all its time steps.
 

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from seqloom.nn.dropout import thinned
 from seqloom.nn.pooling import past_end, pool
 from seqloom.nn.unrolling import State
 
@@ -34,7 +35,7 @@ class QRNNLayer(nn.Module):
         """
         before = state[1].transpose(0, 1) if state and self.window == 2 else x.new_zeros(len(x), 1, x.shape[2])
         seen = torch.cat([torch.cat([before, x[:, :-1]], 1), x], -1) if self.window == 2 else x
-        weight = functional.dropout(self.linear.weight, self.drop, self.training)
+        weight = thinned(self.linear.weight, self.drop if self.training else 0.0)
         z, forget, out = functional.linear(seen, weight, self.linear.bias).chunk(3, -1)
         past = past_end(lengths, x.shape[1], x.device).unsqueeze(-1)
         # Past a text's end c stays as it is, so that the last one is that of the text.
