@@ -3,6 +3,7 @@
 from typing import Any, Literal
 
 import torch
+from pydantic import model_validator
 from torch import Tensor, nn
 
 from seqloom.config import Count, Name, Positive, Share, Table
@@ -42,6 +43,14 @@ class Sparse(Embedder):
         drop_words: Share = 0.0
         locked: Share = 0.0
 
+        @model_validator(mode="after")
+        def _kept(self) -> "Sparse.Config":
+            blocks = min(self.blocks, self.size)
+            if self.density > 1 or self.density * blocks < 1 or (blocks == 1 and self.density < 1):
+                least = f"1/{blocks}, the first of {blocks} blocks," if blocks > 1 else "1 with one block,"
+                raise ValueError(f"density {self.density:g}: it lies from {least} to 1")
+            return self
+
     @classmethod
     def indexes(cls, config: Any) -> tuple[Index, ...]:
         """The word itself; its vocabulary is in order of appearance where that is to be the order."""
@@ -66,6 +75,8 @@ class Sparse(Embedder):
             drop_words=config.drop_words,
             dropout=config.locked,
         )
+        for block in self.table.blocks:
+            nn.init.normal_(block, std=self.size**-0.5)  # as other word tables begin
         self.unknown = WordDropout(config.dropout, unknown=1)
         self.rotation = nn.Parameter(torch.eye(config.size)) if config.rotated else None
 

@@ -148,6 +148,7 @@ class Recurrent(nn.Module):
             matrix Xavier uniform, biases 0; or "whole": each matrix orthogonal, of all gates together, biases near 0,
             as DME's program does (Kiela et al. 2018).
         forget_bias: what the biases of an LSTM's forget gate start with, taken together; None leaves them.
+        make: what makes a layer, by its place from 0 and the size of its input, in the stead of a `RecurrentLayer`.
 
     Raises:
         ConfigError: there is no layer, or a GRU is given a forget bias.
@@ -167,6 +168,7 @@ class Recurrent(nn.Module):
         residual: bool = False,
         initial: Initial = "default",
         forget_bias: float | None = None,
+        make: Callable[[int, int], nn.Module] | None = None,
     ) -> None:
         super().__init__()
         if layers < 1:
@@ -176,7 +178,8 @@ class Recurrent(nn.Module):
         kind = LockedDropout if locked else nn.Dropout
         self.between, self.after = kind(dropout), kind(output_dropout)
         for index in range(layers):
-            layer = RecurrentLayer(cell, self.out if index else size, hidden, bidirectional)
+            enters = self.out if index else size
+            layer: Any = make(index, enters) if make else RecurrentLayer(cell, enters, hidden, bidirectional)
             layer.initialise(initial, forget_bias)
             self.add_module(f"layer{index}", layer)
             self.add_module(f"norm{index}", nn.LayerNorm(self.out) if layer_norm else None)
