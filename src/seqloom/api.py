@@ -23,6 +23,7 @@ from seqloom.evaluation.evaluate import evaluate_groups
 from seqloom.experiment import Result, run
 from seqloom.files import locate, replacing_folder
 from seqloom.model import folder
+from seqloom.model.adjusting import adjust
 from seqloom.model.folder import Assembly
 from seqloom.model.streaming import evaluated
 from seqloom.model.task import SPLITS, Task
@@ -74,6 +75,14 @@ class Model:
         """One prediction an input, in the reader's own terms: for a tagger, a list of tags."""
         examples = [self.example(task, one) for one in _many(texts)]
         return predicted(self._assembly, self.task(task), examples)
+
+    def adjust(self, task: str | None, settings: Sequence[str]) -> None:
+        """Change how a task's head is used from here on, by settings such as `sampling.temperature=0.7`.
+
+        Raises:
+            ConfigError: a key that cannot be changed once a model is trained, or a wrong value.
+        """
+        adjust(self._assembly, self.task(task).name, settings)
 
     def explain(self, task: str | None, texts: Iterable[Input]) -> list[dict[str, Any]]:
         """For each input its texts and what lies behind the prediction, as plain values; see `Head.explain`."""

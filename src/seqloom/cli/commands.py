@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from seqloom.cli.terminal import (
+    Adjustments,
     ConfigFile,
     DataRoot,
     Json,
@@ -179,6 +180,7 @@ def evaluate(
         str | None,
         typer.Option(metavar="COLUMN", help="Figures of the rows of each value too, such as a genre."),
     ] = None,
+    settings: Adjustments = None,
     data: DataRoot = None,
     as_json: Json = False,
 ) -> None:
@@ -194,6 +196,8 @@ def evaluate(
             raise ModelError(
                 f"no task has a {split} file that is there; name one with --task and --file", model
             )
+        for name in named if settings else ():
+            loaded.adjust(name, settings or [])
         told = [loaded.evaluate(name, file, split=split, by=by) for name in named]
     if as_json:
         show(dumped(told))
@@ -225,11 +229,12 @@ def predict(
     explain: Annotated[
         bool, typer.Option("--explain", help="What lies behind each prediction, a JSON object a line.")
     ] = False,
+    settings: Adjustments = None,
     plot: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="With --explain: heat maps of the first 50 rows.")
     ] = None,
 ) -> None:
-    """Tag, classify, translate, answer: one input a line, or a file in the form of the training data."""
+    """Tag, classify, translate, answer, write on: one input a line, or a file in the form of the training data."""
     from seqloom.api import Model
     from seqloom.errors import ConfigError
     from seqloom.training.heatmaps import drawn
@@ -240,7 +245,9 @@ def predict(
         raise ConfigError("--plot draws what --explain tells; give both")
     with shown():
         how = {"as_data": as_data, "as_json": as_json, "explain": explain}
-        told = Model.load(model).predict_file(task, input_file, **how)
+        loaded = Model.load(model)
+        loaded.adjust(task, settings or [])
+        told = loaded.predict_file(task, input_file, **how)
         _write(told if plot is None else drawn(told, plot), out)
 
 

@@ -17,6 +17,12 @@ Settings = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Override a key, such as training.steps=100."),
 ]
+Adjustments = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="KEY=VALUE", help="How the head is used this time, such as sampling.temperature=0.7."
+    ),
+]
 DataRoot = Annotated[
     Path | None,
     typer.Option("--data", metavar="DIR", help="What ${data} stands for [default: $SEQLOOM_DATA, data]."),

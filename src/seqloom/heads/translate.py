@@ -106,6 +106,7 @@ class Translate(Head):
                 raise ValueError(f"{what}; leave it out, or take context: attention")
             return self
 
+    adjustable: ClassVar[frozenset[str]] = frozenset({"beam", "length", "limit", "replace_unknown", "sampling"})
     encodes = ("source",)
     aligned: ClassVar[bool] = True
     measures: ClassVar[bool] = True

@@ -1,0 +1,40 @@
+"""Settings of a head that say how a trained model is used, changed for a while."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from pydantic import ValidationError
+
+from seqloom.config import Source, override, unknown
+from seqloom.errors import ConfigError
+from seqloom.model.folder import Assembly
+
+
+def adjust(model: Assembly, task: str, settings: Sequence[str]) -> None:
+    """Change keys of a task's head, such as `sampling.temperature=0.7`; the model's folder stays as it is.
+
+    Raises:
+        ConfigError: a key that no longer can be changed once a model is trained, or a wrong value.
+    """
+    if not settings:
+        return
+    mine, head = model.tasks[task], model.network.head(task)
+    for setting in settings:
+        key = setting.partition("=")[0].partition(".")[0]
+        if key not in mine.head.adjustable:
+            free = ", ".join(sorted(mine.head.adjustable)) or "nothing"
+            what = unknown("key", key, mine.head.adjustable) if mine.head.adjustable else f'unknown key "{key}"'
+            raise ConfigError(
+                f"--set {setting}: {what}; of a trained head {mine.head.kind}, {free} can be changed"
+            )
+    source = Source(mine.table.head.model_dump())
+    override(source, settings)
+    source.done()
+    try:
+        table: Any = type(mine.table.head).model_validate(source.values)
+    except ValidationError as fault:
+        told = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in fault.errors())
+        raise ConfigError(f"--set {' '.join(settings)}: {told}") from None
+    head.config = table
+    model.tasks[task] = replace(mine, table=mine.table.model_copy(update={"head": table}))

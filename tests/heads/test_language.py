@@ -1,0 +1,135 @@
+"""Language models in use: how they go on with a text, what evaluation may add, and the ways to score words."""
+
+import math
+from random import Random
+
+import pytest
+import torch
+
+from seqloom.api import Model
+from seqloom.data.columns import build
+from seqloom.data.running import RunningText, characters
+from seqloom.errors import ConfigError
+from seqloom.nn.awd import AWD, WeightDropLayer
+from seqloom.nn.mixture import MixtureOfSoftmaxes, mixed, mixture_loss
+from seqloom.nn.split import SplitSoftmax
+from tests.tiny import trained
+
+SENTENCES = ["the cat sat on a mat", "the dog ran to a barn", "each moth sees one lamp"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A model that knows three sentences by heart, which come in no order."""
+    folder = tmp_path_factory.mktemp("lm")
+    random = Random(1)
+    (folder / "text").write_text("".join(f"{random.choice(SENTENCES)}\n" for _ in range(60)))
+    reader = {"type": "lines", "train": str(folder / "text"), "test": str(folder / "text")}
+    config = {
+        "embedders": {"words": {"type": "concat", "of": [{"type": "word", "size": 8}, {"type": "chars"}]}},
+        "encoders": {"stack": {"type": "awd", "input": "words", "hidden": 24, "layers": 2, "last": 16}},
+        "tasks": {"lm": {"reader": reader, "encoder": "stack", "head": {"type": "language", "streams": 1}}},
+        "training": {
+            "device": "cpu",
+            "steps": 150,
+            "batch": 4,
+            "stream": {"window": 20},
+            "optimizer": {"type": "adam", "rate": 0.02},
+        },
+    }
+    trained(config, folder / "run")
+    return folder / "run"
+
+
+def test_a_text_is_continued_to_its_end(folder):
+    model = Model.load(folder)
+    model.adjust("lm", ["sampling.temperature=0"])
+    assert model.predict("lm", ["the cat", "each moth sees"]) == [["sat", "on", "a", "mat"], ["one", "lamp"]]
+    model.adjust("lm", ["sampling.limit=1"])
+    assert model.predict("lm", ["each moth"]) == [["sees"]]
+
+
+def test_what_is_drawn_depends_on_the_seed_alone(folder):
+    model = Model.load(folder)
+    model.adjust("lm", ["sampling.temperature=3.0"])
+    drawn = model.predict("lm", ["the", "the", "a"])
+    assert model.predict("lm", ["the"]) == drawn[:1] == drawn[1:2]
+    model.adjust("lm", ["sampling.seed=5"])
+    assert model.predict("lm", ["the"]) != drawn[:1]
+
+
+def test_evaluation_counts_every_token_but_the_first_and_leaves_the_weights_alone(folder):
+    model = Model.load(folder)
+    before = {name: one.clone() for name, one in model._assembly.network.state_dict().items()}
+    plain = model.evaluate("lm")["figures"]
+    assert 1.1 < plain["perplexity"] < 1.5
+    lines = (folder.parent / "text").read_text().splitlines()
+    characters = sum(len(one) + 1 for one in lines) - len("the ")
+    tokens = sum(len(one.split()) + 1 for one in lines) - 1
+    bits = tokens * math.log2(plain["perplexity"]) / characters
+    assert plain["bits_per_character"] == pytest.approx(bits, rel=0.005)
+    model.adjust("lm", ["dynamic={rate: 0.5}", "window=5"])
+    assert model.evaluate("lm")["figures"]["perplexity"] != plain["perplexity"]
+    model.adjust("lm", ["dynamic=null", "cache={window: 30, share: 0.5, flatness: 5.0}"])
+    assert model.evaluate("lm")["figures"]["perplexity"] != plain["perplexity"]
+    for name, one in model._assembly.network.state_dict().items():
+        assert torch.equal(one, before[name])
+
+
+@pytest.mark.parametrize(
+    ("setting", "told"),
+    [
+        ("tied=true", "of a trained head language, cache, dynamic, sampling, streams, window can be changed"),
+        ("samplin.seed=1", "sampling"),
+        ("window=none", "window: Input should be a valid integer"),
+    ],
+)
+def test_what_cannot_be_changed_is_told(folder, setting, told):
+    with pytest.raises(ConfigError, match=told):
+        Model.load(folder).adjust("lm", [setting])
+
+
+def test_dropped_weights_come_back():
+    torch.manual_seed(1)
+    layer, x, lengths = WeightDropLayer("lstm", 3, 8, 0.5), torch.randn(2, 4, 3), torch.tensor([4, 4])
+    whole = layer.eval()(x, lengths)[0]
+    for _ in range(2):
+        dropped = layer.train()(x, lengths)[0]
+        assert not torch.allclose(dropped, whole)
+        assert torch.equal(layer.eval()(x, lengths)[0], whole)
+    assert [*dict(layer.named_parameters())] == ["weight_ih", "weight_hh", "bias_ih", "bias_hh"]
+
+
+def test_a_stack_has_as_many_parameters_sparse_as_the_dense_one_it_equals():
+    counts = [
+        sum(one.numel() for one in AWD("lstm", 40, hidden, 3, mode=mode, fraction=fraction).parameters())
+        for hidden, mode, fraction in ((115, "direct", 1.0), (172, "sparse_hidden", 0.66666))
+    ]
+    assert counts[1] == pytest.approx(counts[0], rel=0.03)
+    with pytest.raises(ConfigError, match="sparse layers are an LSTM's"):
+        AWD("gru", 4, 4, mode="sparse_hidden", fraction=0.5)
+
+
+def test_losses_are_what_their_probabilities_say():
+    torch.manual_seed(1)
+    states, gold = torch.randn(2, 300, 6, dtype=torch.float64), torch.randint(0, 9, (2, 300))
+    table = torch.randn(9, 5, dtype=torch.float64)
+    mixture = MixtureOfSoftmaxes(6, 5, 3).double()
+    vectors, priors = mixture(states)
+    likely = mixed(vectors, priors, lambda one: one @ table.t())
+    torch.testing.assert_close(likely.exp().sum(-1), torch.ones(2, 300).to(likely))
+    flat = [one.flatten(0, 1) for one in (vectors, priors)]
+    loss = mixture_loss(*flat, gold.flatten(), lambda one: one @ table.t())
+    torch.testing.assert_close(loss, -likely.gather(-1, gold.unsqueeze(-1)).sum().float(), rtol=1e-5, atol=0)
+
+
+@pytest.mark.parametrize("cuts", [[], [0], [4, 4], [9]])
+def test_cuts_lie_within_the_vocabulary(cuts):
+    with pytest.raises(ConfigError, match="cuts should rise from 1 to below the number of words, 9"):
+        SplitSoftmax(3, cuts, 9)
+
+
+def test_characters_are_those_of_the_text():
+    for texts, expected in (([["a", "bee"], ["sea"]], 6 + 4), ([["a", "b"], ["c"]], 5)):
+        column = build([{"text": one} for one in texts], {"text": RunningText()})["text"]
+        assert int(characters(column, "<eos>")[column.values].sum()) == expected
