@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from seqloom.data.fields import VectorField
+from seqloom.data.features import VectorField
 from seqloom.heads.retrieve import Retrieve
 from seqloom.nn.ranking import hinge_ranking, ranks, recalls
 

@@ -21,7 +21,7 @@ import numpy as np
 from seqloom.errors import DataError
 from seqloom.progress import notice
 
-FORMAT = 2
+FORMAT = 3
 KEPT_DAYS = 30
 SPILL = 1 << 20
 

@@ -286,37 +286,3 @@ class KeyField(Field):
     def sample(self, random: Random, length: int) -> str:
         """One of many numbers."""
         return str(random.randrange(1_000_000))
-
-
-@dataclass(frozen=True)
-class VectorField(Field):
-    """A vector of `size` numbers for the whole row, such as the features of an image."""
-
-    size: int = 1
-    numeric: ClassVar[bool] = True
-    gold: ClassVar[bool] = False
-
-    def store(self, value: Any) -> Sequence[float]:
-        """The numbers; as many as there should be, none of them infinite or not a number."""
-        numbers = np.asarray(value, dtype=np.float64)
-        if numbers.shape != (self.size,):
-            what = f"a vector of {self.size} numbers is expected, found shape {numbers.shape}"
-            raise ValueError(f"{what}; `features` and `crops` of the head say how many")
-        if not np.isfinite(numbers).all():
-            raise ValueError(
-                "a number of the vector is infinite or NaN; mend the features, or leave the row out"
-            )
-        found: list[float] = numbers.tolist()
-        return found
-
-    def tables(self, column: Column, vocabularies: Vocabularies) -> None:
-        """Nothing to look up."""
-
-    def collate(self, column: Column, tables: Any, rows: np.ndarray) -> Tensor:
-        """(batch, size) float32."""
-        places = column.offsets[rows][:, None] + np.arange(self.size)
-        return torch.from_numpy(column.values[places].astype(np.float32))
-
-    def sample(self, random: Random, length: int) -> list[float]:
-        """Numbers from 0 to 1."""
-        return [random.random() for _ in range(self.size)]

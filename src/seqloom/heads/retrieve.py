@@ -10,7 +10,8 @@ from torch.nn import functional
 
 from seqloom.config import Count, Positive, Share, Table
 from seqloom.data.batch import Batch, Encoded, Output
-from seqloom.data.fields import Field, KeyField, TextField, VectorField
+from seqloom.data.features import VectorField
+from seqloom.data.fields import Field, KeyField, TextField
 from seqloom.data.vocabulary import Vocabularies
 from seqloom.heads import Head
 from seqloom.nn.pooling import Poolings

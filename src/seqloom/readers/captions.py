@@ -10,6 +10,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from seqloom.config import FilePath
+from seqloom.data.features import ArrayRow
 from seqloom.data.tokens import Tokenizer, tokenize
 from seqloom.errors import DataError
 from seqloom.files import lines, locate, open_bytes
@@ -172,7 +173,7 @@ class _Features:
     """The rows of an array, by the names of images or by number."""
 
     def __init__(self, path: str, names: list[str] | None) -> None:
-        self.path = locate(path)
+        self.named, self.path = path, locate(path)
         try:
             self.rows = np.load(self.path, mmap_mode="r", allow_pickle=False)
         except (OSError, ValueError) as fault:
@@ -185,16 +186,15 @@ class _Features:
         if names is not None and len(names) != len(self.rows):
             raise DataError(f"has {len(self.rows):,} rows for {len(names):,} names of images", self.path)
 
-    def of(self, name: str, path: str, line: int | None, place: int = 0) -> np.ndarray:
-        """The features of an image."""
+    def of(self, name: str, path: str, line: int | None, place: int = 0) -> ArrayRow:
+        """Where the features of an image are."""
         found = place if self.places is None else self.places.get(name)
         if found is None or found >= len(self.rows):
             what = (
                 f'there are no features of the image "{name}" in {self.path}, which has {len(self.rows):,} rows'
             )
             raise DataError(f"{what}; leave the image out, or add its row", locate(path), line)
-        row: np.ndarray = self.rows[found].reshape(-1)
-        return row
+        return ArrayRow(self.named, found)
 
 
 def _split(path: str) -> tuple[str, str]:
