@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 import numpy as np
 import torch
 
+from seqloom.deploy.concat import opened
 from seqloom.deploy.encode import Pool, Vectorizer
 from seqloom.errors import ConfigError, SeqloomError
 from seqloom.files import lines, locate, read_json, replacing, write_json
@@ -228,8 +229,6 @@ _own: list[Vectorizer] = []
 
 
 def _start(folder: str) -> None:
-    from seqloom.deploy.concat import opened
-
     torch.set_num_threads(1)
     _own[:] = [opened(folder)]
 

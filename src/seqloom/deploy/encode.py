@@ -22,7 +22,7 @@ from seqloom.progress import notice
 Pool = Literal["last", "mean", "max"]
 Raw = str | Sequence[str]
 """A text as it is, which the model's reader cuts, or its tokens."""
-ROWS = 64
+ROWS = 128
 """Texts at a time."""
 
 
