@@ -133,3 +133,22 @@ def test_characters_are_those_of_the_text():
     for texts, expected in (([["a", "bee"], ["sea"]], 6 + 4), ([["a", "b"], ["c"]], 5)):
         column = build([{"text": one} for one in texts], {"text": RunningText()})["text"]
         assert int(characters(column, "<eos>")[column.values].sum()) == expected
+
+
+def test_a_model_that_reads_backward_foretells_the_word_before(tmp_path):
+    random = Random(2)
+    text = "".join(f"{random.choice(SENTENCES)}\n" for _ in range(60))
+    (tmp_path / "text").write_text(text)
+    reader = {"type": "lines", "train": str(tmp_path / "text"), "test": str(tmp_path / "text")}
+    stack = {"type": "awd", "input": "words", "hidden": 24, "layers": 1, "backward": True}
+    config = {
+        "embedders": {"words": {"type": "word", "size": 16}},
+        "encoders": {"stack": stack},
+        "tasks": {"lm": {"reader": reader, "encoder": "stack", "head": {"type": "language", "streams": 2}}},
+        "training": {"device": "cpu", "steps": 60, "batch": 4, "optimizer": {"type": "adam", "rate": 0.03}},
+    }
+    config["training"]["stream"] = {"window": 20}
+    assert trained(config, tmp_path / "run").test["lm"]["perplexity"] < 1.6
+    model = Model.load(tmp_path / "run")
+    model.adjust("lm", ["sampling.temperature=0"])
+    assert model.predict("lm", ["on a mat", "one lamp"]) == [["the", "cat", "sat"], ["each", "moth", "sees"]]

@@ -10,6 +10,7 @@ from seqloom.data.batch import Encoded
 from seqloom.encoders import Encoder, Input
 from seqloom.nn.awd import AWD
 from seqloom.nn.blocks import Mode
+from seqloom.nn.pooling import turned
 
 
 class AWDEncoder(Encoder, AWD):
@@ -24,7 +25,8 @@ class AWDEncoder(Encoder, AWD):
 
         `mode`: which sizes of an LSTM's layers are wide and sparse (Demeester et al. 2018): `sparse_hidden`,
         `sparse_emb` (what comes in and goes out) or `sparse_all`; the layers have as many parameters as dense ones of
-        `fraction` those sizes.
+        `fraction` those sizes. `backward`: whether a text is read from its end; a language model then foretells the
+        word before.
         """
 
         type: Literal["awd"] = "awd"
@@ -39,12 +41,15 @@ class AWDEncoder(Encoder, AWD):
         weight_drop: Share = 0.0
         mode: Mode = "direct"
         fraction: Annotated[float, Field(gt=0, le=1)] = 1.0
+        backward: bool = False
 
     def __init__(self, config: Any, *, size: int) -> None:
-        AWD.__init__(self, size=size, **config.model_dump(exclude={"type", "input"}))
-        self.size, self.causal = self.out, True
+        AWD.__init__(self, size=size, **config.model_dump(exclude={"type", "input", "backward"}))
+        self.size, self.causal, self.backward = self.out, not config.backward, config.backward
 
     def forward(self, x: Tensor, lengths: Tensor, state: Any = None) -> Encoded:  # type: ignore[override]
         """Encode x (batch, time, size of a vector)."""
-        out = AWD.forward(self, x, lengths, state)
-        return Encoded(out.states, out.layers, out.raw, out.final, lengths, out.state)
+        turn = (lambda one: turned(one, lengths)) if self.backward else (lambda one: one)
+        out = AWD.forward(self, turn(x), lengths, state)
+        layers = [turn(one) for one in out.layers]
+        return Encoded(turn(out.states), layers, layers[-1], out.final, lengths, out.state)

@@ -137,3 +137,11 @@ class Poolings(nn.Module):
             return pool(states, lengths, name)
         pooled: Tensor = self.attention(states, lengths)
         return pooled
+
+
+def turned(x: Tensor, lengths: Tensor) -> Tensor:
+    """Rows of x (batch, time, size) from their last position to their first; what stands past their end stays there."""
+    places = torch.arange(x.shape[1])
+    ends = lengths.unsqueeze(1)
+    order = torch.where(places < ends, ends - 1 - places, places).to(x.device)
+    return x.gather(1, order.unsqueeze(-1).expand_as(x))

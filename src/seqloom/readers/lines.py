@@ -14,11 +14,11 @@ class Lines(Reader):
     """One text a line, or one a paragraph."""
 
     class Config(ReaderTable):
-        """`tokenizer`: how a text is cut into tokens; `lower`: whether letters are lower-cased;
-        `bounds`: whether a text begins with `<s>` and ends with `</s>`.
+        """How a file is cut into texts, and these into tokens.
 
-        `unit`: whether a text is a `line`, blank ones left out, `any` line, or a `paragraph`: the lines up to a blank
-        one.
+        `tokenizer`: how a text is cut; `lower`: whether letters are lower-cased; `bounds`: whether it begins with `<s>`
+        and ends with `</s>`. `unit`: whether a text is a `line`, blank ones left out, `any` line, or a `paragraph`: the
+        lines up to a blank one.
         """
 
         type: Literal["lines"] = "lines"
