@@ -5,9 +5,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from seqloom.nn.blocks import Blocks, Segment, dense_parameters, solved
+from seqloom.nn.dropout import thinned
 from seqloom.nn.recurrent import Initial, RecurrentLayer
 from seqloom.nn.unrolling import State, unroll
 from seqloom.progress import notice
