@@ -46,7 +46,13 @@ def config(corpus, head=(), encoder=(), **training):
     }
 
 
-NONMONOTONE = {"averaging": {"type": "triggered", "nonmonotone": 1}, "evaluate_every": 3, "epochs": 4, "save_every": 3}
+NONMONOTONE = {
+    "optimizer": {"type": "sgd", "rate": 40.0},
+    "averaging": {"type": "triggered", "nonmonotone": 1},
+    "evaluate_every": 3,
+    "epochs": 5,
+    "save_every": 3,
+}
 
 
 @pytest.mark.parametrize("keys", [{}, {"faithful": True}], ids=["corrected", "faithful"])
