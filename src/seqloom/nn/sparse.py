@@ -105,7 +105,7 @@ class SparseLSTM(nn.Module):
         if not (self.training and self.drop):
             return layer.weights
         return [
-            functional.dropout(weight, self.drop) if index % 4 == 1 else weight
+            thinned(weight, self.drop) if index % 4 == 1 else weight
             for index, weight in enumerate(layer.weights)
         ]
 
