@@ -13,14 +13,14 @@ from seqloom.evaluation.transfer.tables import read
 from seqloom.files import write_json, write_text
 
 QUICK = Settings(
-    folds=3, perceptron=Perceptron(optimizer="rmsprop", batch=8, tenacity=2, epoch_size=8, epochs=60)
+    folds=2, perceptron=Perceptron(optimizer="rmsprop", batch=8, tenacity=1, epoch_size=10, epochs=30)
 )
 WORDS = ("good", "bad", "film", "plot", "who", "where", "cat", "dog", "sleeps", "runs")
 
 
 def words_of(texts):
     """Which of the words a text has."""
-    return np.array([[float(word in text.split()) for word in WORDS] for text in texts])
+    return np.array([[4.0 * (word in text.split()) for word in WORDS] for text in texts])
 
 
 def opinions(count=30):
@@ -53,8 +53,10 @@ def probing(count=36):
 
 
 @pytest.fixture
-def root(tmp_path):
+def root(tmp_path, monkeypatch):
     folder = tmp_path / "data"
+    # A command's --data sets the variable; this puts it back after.
+    monkeypatch.setenv("SEQLOOM_DATA", str(folder))
     write_text(folder / "mr/rt-polarity.all", opinions())
     write_text(folder / "CR/custrev.pos", "a good film\na good plot\n" * 8)
     write_text(folder / "CR/custrev.neg", "a bad film\na bad plot\n" * 8)
@@ -102,7 +104,7 @@ def test_every_kind_of_task_is_learnt_from_files_of_either_layout(root):
     assert {name: one["test"]["accuracy"] for name, one in found.items()} == dict.fromkeys(found, 100.0)
     assert found["SNLI"]["rows"] == {"train": 16, "test": 16}
     assert found["Tense"]["rows"] == {"train": 18, "test": 9}
-    assert found["MR"]["protocol"]["folds"] == 3
+    assert found["MR"]["protocol"]["folds"] == 2
     assert list(found["MR"]["data"]) == ["mr/rt-polarity.all"]
     assert len(found["CR"]["data"]) == 2
 
@@ -135,11 +137,11 @@ def test_captions_find_their_images(photographs, root):
 
 
 def test_what_has_no_data_is_told(root):
-    (root / "trec/TREC.test").unlink()
-    found = told(root)
-    assert found["SUBJ"] == {"not_run": "no data"}
-    assert found["TREC"] == {"not_run": "trec/TREC.test missing"}
-    assert "not run: no data" in markdown([transfer(words_of, data=root / "mr", setting=QUICK)])
+    write_text(root / "alone/trec/TREC.train", "HUM:ind who runs ?\n")
+    report = transfer(words_of, data=root / "alone")
+    assert report["tasks"]["SUBJ"] == {"not_run": "no data"}
+    assert report["tasks"]["TREC"] == {"not_run": "trec/TREC.test missing"}
+    assert "| SUBJ | not run: no data |" in markdown([report])
 
 
 def test_a_task_that_is_asked_for_needs_its_files(root):

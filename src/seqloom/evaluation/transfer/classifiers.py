@@ -1,5 +1,6 @@
 """Either kind of classifier behind one face: train for all fits and penalties, choose, predict."""
 
+import warnings
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -80,7 +81,10 @@ class _Logistic:
 
     def _solved(self, rows: np.ndarray, strength: float) -> Any:
         regression = _regression()(C=strength, random_state=self.problem.settings.seed)
-        return regression.fit(self.problem.vectors[rows], self.problem.labels[rows])
+        with warnings.catch_warnings():
+            # That it stops after a hundred steps is part of the protocol.
+            warnings.filterwarnings("ignore", "lbfgs failed to converge")
+            return regression.fit(self.problem.vectors[rows], self.problem.labels[rows])
 
     def predicted(self, fit: int, rows: np.ndarray) -> np.ndarray:
         if not len(rows):

@@ -5,14 +5,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from seqloom.evaluation.transfer.folds import SEED
-from seqloom.evaluation.transfer.perceptrons import first_weights, with_ones
+from seqloom.evaluation.transfer.perceptrons import first_weights
 from seqloom.metrics import pearson, spearman
 
 BATCH, CHECK, PASSES, TENACITY = 64, 50, 1000, 3
 """Rows a step, passes between two checks, passes after which none follow, failed checks that are borne."""
+RATE, FIRST, SECOND, EPSILON = 0.001, 0.9, 0.999, 1e-8
+"""Of Adam."""
 SCALE = 5
 """Scores go up to so many."""
 
@@ -76,22 +77,22 @@ def relatedness(
         first: the training rows to learn from; None for all.
     """
     rows = np.arange(len(gold["train"])) if first is None else first
-    vectors = {name: with_ones(torch.from_numpy(one.astype(np.float32))) for name, one in parts.items()}
+    vectors = {name: _with_ones(one) for name, one in parts.items()}
     learner = _Distribution(vectors["train"].shape[1], seed)
-    train, targets = vectors["train"][rows], torch.from_numpy(spread(gold["train"][rows]))
+    train, targets = vectors["train"][rows], spread(gold["train"][rows])
     random, best, kept, failures = np.random.RandomState(seed), -1.0, learner.weight, 0
     for _ in range(0, PASSES + 1, CHECK):
         for _ in range(CHECK):
-            learner.learn(train, targets, torch.from_numpy(random.permutation(len(rows))))
+            learner.learn(train, targets, random.permutation(len(rows)))
         found = pearson(learner.scores(vectors["dev"]).tolist(), gold["dev"].tolist())
         if found > best:
-            best, kept = found, learner.weight.clone()
+            best, kept = found, learner.weight.copy()
         else:
             failures += 1
             if failures > TENACITY:
                 break
     learner.weight = kept
-    told = learner.scores(vectors["test"]).double().numpy()
+    told = learner.scores(vectors["test"]).astype(np.float64)
     test = {
         "pearson": pearson(told.tolist(), gold["test"].tolist()),
         "spearman": spearman(told.tolist(), gold["test"].tolist()),
@@ -100,30 +101,58 @@ def relatedness(
     return {"dev": {"pearson": best}, "test": test, "rows": {"train": len(rows), "test": len(told)}}
 
 
+def _with_ones(vectors: np.ndarray) -> np.ndarray:
+    return np.concatenate([vectors.astype(np.float32), np.ones((len(vectors), 1), np.float32)], axis=1)
+
+
 class _Distribution:
     """A linear layer and softmax over the scale, by Adam on the mean squared error of probabilities.
 
-    The slopes are written out: at this size the machinery of automatic ones takes most of the time.
+    Its steps are thousands and tiny, so they are written out in numpy: a tensor library takes longer to begin an
+    operation than numpy to end it.
     """
 
     def __init__(self, inputs: int, seed: int) -> None:
         random = torch.Generator().manual_seed(seed)
-        self.weight = first_weights([inputs - 1, SCALE], random)[0].T.contiguous()
-        self.optimizer = torch.optim.Adam([self.weight], fused=True)
+        self.weight = np.ascontiguousarray(first_weights([inputs - 1, SCALE], random)[0].T.numpy())
+        self.mean, self.square = np.zeros_like(self.weight), np.zeros_like(self.weight)
+        self.steps = 0
 
-    def _shares(self, vectors: Tensor) -> Tensor:
-        return (vectors @ self.weight).softmax(1)
+    def _shares(self, vectors: np.ndarray) -> np.ndarray:
+        scores: np.ndarray = vectors @ self.weight
+        scores -= scores.max(1, keepdims=True)
+        np.exp(scores, out=scores)
+        scores /= scores.sum(1, keepdims=True)
+        return scores
 
-    def scores(self, vectors: Tensor) -> Tensor:
+    def scores(self, vectors: np.ndarray) -> np.ndarray:
         """The mean of the distribution of each row (rows, inputs)."""
-        return self._shares(vectors) @ torch.arange(1.0, SCALE + 1)
+        found: np.ndarray = self._shares(vectors) @ np.arange(1, SCALE + 1, dtype=np.float32)
+        return found
 
-    def learn(self, vectors: Tensor, targets: Tensor, order: Tensor) -> None:
+    def learn(self, vectors: np.ndarray, targets: np.ndarray, order: np.ndarray) -> None:
         """One pass over the rows in this order."""
         vectors, targets = vectors[order], targets[order]
-        for rows, wanted in zip(torch.split(vectors, BATCH), torch.split(targets, BATCH), strict=True):
+        for start in range(0, len(order), BATCH):
+            rows, wanted = vectors[start : start + BATCH], targets[start : start + BATCH]
             shares = self._shares(rows)
-            slopes = (shares - wanted) * (2 / wanted.numel())
-            slopes = shares * (slopes - (slopes * shares).sum(1, keepdim=True))
-            self.weight.grad = rows.T @ slopes
-            self.optimizer.step()
+            slopes = (shares - wanted) * np.float32(2 / wanted.size)
+            slopes -= (slopes * shares).sum(1, keepdims=True)
+            slopes *= shares
+            self._step(rows.T @ slopes)
+
+    def _step(self, slope: np.ndarray) -> None:
+        """One step of Adam (Kingma and Ba 2015) with its paper's constants."""
+        self.steps += 1
+        self.mean *= FIRST
+        self.mean += (1 - FIRST) * slope
+        self.square *= SECOND
+        slope *= slope
+        slope *= 1 - SECOND
+        self.square += slope
+        below = np.sqrt(self.square)
+        below *= np.float32((1 - SECOND**self.steps) ** -0.5)
+        below += EPSILON
+        np.divide(self.mean, below, out=below)
+        below *= np.float32(RATE / (1 - FIRST**self.steps))
+        self.weight -= below
