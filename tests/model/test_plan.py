@@ -87,7 +87,10 @@ def test_the_indexes_of_an_embedder_are_those_of_all_it_is_made_of():
 def test_embedders_that_read_a_vocabulary_in_different_ways_are_refused():
     lower = "{type: word, size: 3, lower: true}"
     text = f"embedders: {{all: {{type: concat, of: [{WORD}, {lower}]}}}}\ntasks:\n{task('ner', lstm('all'))}"
-    with pytest.raises(ConfigError, match=r'two embedders read the vocabulary "words" in different ways'):
+    with pytest.raises(
+        ConfigError,
+        match=r'two embedders read the vocabulary "words" in different ways \(lower: False and True\)',
+    ):
         plan(text).indexes("all")
     apart = text.replace("lower: true", "lower: true, vocabulary: small")
     assert [one.vocabulary for one in plan(apart).indexes("all")] == ["words", "small"]

@@ -1,7 +1,7 @@
 """The plan: every part of a model under one name, who refers to whom, and the route of each task."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from itertools import chain, count
 from typing import Any
 
@@ -60,8 +60,15 @@ def same_vocabulary(found: dict[str, Index], index: Index) -> None:
     """Add an index; one that reads a known vocabulary in another way is a ConfigError."""
     known = found.setdefault(index.vocabulary, index)
     if known != index:
-        what = f'two embedders read the vocabulary "{index.vocabulary}" in different ways ({known}, {index})'
+        what = f'two embedders read the vocabulary "{index.vocabulary}" in different ways ({_differing(known, index)})'
         raise ConfigError(f"{what}; let them agree, or give one a vocabulary of its own: vocabulary: other")
+
+
+def _differing(one: Index, other: Index) -> str:
+    ways = [asdict(index.view) | {"minimum": index.minimum, "order": index.order} for index in (one, other)]
+    return ", ".join(
+        f"{key}: {value} and {ways[1][key]}" for key, value in ways[0].items() if value != ways[1][key]
+    )
 
 
 def lay_out_embedders(tables: Mapping[str, Table]) -> Plan:
