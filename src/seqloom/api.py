@@ -13,7 +13,7 @@ from seqloom.config import read as read_config
 from seqloom.data.vectors import Vectors
 from seqloom.deploy import bulk
 from seqloom.deploy.concat import SideBySide, Whole, joined
-from seqloom.deploy.encode import ROWS, Pool
+from seqloom.deploy.encode import Pool
 from seqloom.deploy.expand import Expansion
 from seqloom.deploy.expand import expand as expanded
 from seqloom.deploy.near import near
@@ -178,7 +178,7 @@ class Model:
         *,
         pool: Pool | None = None,
         tokens: bool = False,
-        batch: int = ROWS,
+        batch: int | None = None,
         encoder: str | None = None,
     ) -> np.ndarray | list[np.ndarray]:
         """Vectors of texts: (texts, size), or with `tokens` a list of (time, size) arrays.
@@ -188,7 +188,7 @@ class Model:
             pool: "mean", "max" or "last", which is [forward at the end; backward at the start]. None: what an encoder
                 that was saved alone says, else "mean".
             tokens: whether to give each token's state instead.
-            batch: texts at a time.
+            batch: texts at a time, at most; None: as many as suit the encoder's size.
             encoder: its name, where there are several; a task's name takes that task's embedder with it.
 
         Raises:

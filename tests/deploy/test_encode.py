@@ -3,6 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from seqloom.deploy import encode as module
 from seqloom.deploy.encode import encode, route
 from seqloom.errors import DataError, ModelError
 from seqloom.model.folder import Assembly, load
@@ -56,8 +57,12 @@ def test_a_text_without_tokens_is_refused_by_its_number(model: Assembly) -> None
         encode(model, [["a"], []])
 
 
-def test_a_very_long_text(model: Assembly) -> None:
+def test_very_long_texts_go_a_few_at_a_time(model: Assembly, monkeypatch: pytest.MonkeyPatch) -> None:
     assert np.isfinite(encode(model, [["moth"] * 100_000])).all()
+    expected = encode(model, TEXTS)
+    monkeypatch.setattr(module, "TOKENS", 4)
+    assert [len(rows) for rows in module._batches(np.array([[9], [2], [2], [1]]), 4)] == [1, 1, 1, 1]
+    np.testing.assert_allclose(encode(model, TEXTS), expected, atol=1e-6)
 
 
 def test_an_encoder_is_named_by_itself_or_by_a_task(pair: Assembly) -> None:

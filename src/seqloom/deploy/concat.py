@@ -10,7 +10,7 @@ import numpy as np
 
 from seqloom.config import read, write_yaml
 from seqloom.deploy.alone import alone
-from seqloom.deploy.encode import ROWS, Pool, Raw, TextEncoder
+from seqloom.deploy.encode import Pool, Raw, TextEncoder
 from seqloom.errors import ModelError
 from seqloom.files import recover_folder, replacing_folder
 from seqloom.model.folder import CARD, CONFIG, load, save
@@ -43,11 +43,11 @@ class SideBySide:
         """Numbers in a vector: those of all members."""
         return sum(one.size for one in self.members)
 
-    def vectors(self, texts: Sequence[Raw], pool: Pool | None = None, batch: int = ROWS) -> np.ndarray:
+    def vectors(self, texts: Sequence[Raw], pool: Pool | None = None, batch: int | None = None) -> np.ndarray:
         """A vector for each text, (texts, size); without `pool` each member pools in its own way."""
         return np.concatenate([one.vectors(texts, pool, batch) for one in self.members], 1)
 
-    def states(self, texts: Sequence[Raw], batch: int = ROWS) -> list[np.ndarray]:
+    def states(self, texts: Sequence[Raw], batch: int | None = None) -> list[np.ndarray]:
         """A vector for each token of each text, (time, size).
 
         Raises:

@@ -22,8 +22,10 @@ from seqloom.progress import notice
 Pool = Literal["last", "mean", "max"]
 Raw = str | Sequence[str]
 """A text as it is, which the model's reader cuts, or its tokens."""
-ROWS = 128
-"""Texts at a time."""
+ROWS, LARGE, MANY = 128, 2048, 512
+"""Texts at a time; where states have `LARGE` numbers or more, weights leave the cache at each step, so `MANY`."""
+TOKENS = 8192
+"""The most tokens at a time, padding included, if a text is not longer."""
 
 
 class Vectorizer(Protocol):
@@ -33,10 +35,10 @@ class Vectorizer(Protocol):
     def size(self) -> int:
         """Numbers in a vector."""
 
-    def vectors(self, texts: Sequence[Raw], pool: Pool | None = None, batch: int = ROWS) -> np.ndarray:
+    def vectors(self, texts: Sequence[Raw], pool: Pool | None = None, batch: int | None = None) -> np.ndarray:
         """A vector for each text, (texts, size) float32; see `TextEncoder.vectors`."""
 
-    def states(self, texts: Sequence[Raw], batch: int = ROWS) -> list[np.ndarray]:
+    def states(self, texts: Sequence[Raw], batch: int | None = None) -> list[np.ndarray]:
         """A vector for each token of each text, (time, size) float32."""
 
     def unknown(self, texts: Sequence[Raw]) -> np.ndarray:
@@ -93,14 +95,14 @@ class TextEncoder:
         assert isinstance(encoder, Encoder)
         return encoder.size
 
-    def vectors(self, texts: Sequence[Raw], pool: Pool | None = None, batch: int = ROWS) -> np.ndarray:
+    def vectors(self, texts: Sequence[Raw], pool: Pool | None = None, batch: int | None = None) -> np.ndarray:
         """A vector for each text, (texts, size) float32.
 
         Args:
             texts: raw, cut by the rule of the task's reader, or lists of tokens.
             pool: how a text's states become one vector; `last` is [forward at its end; backward at its start]. None:
                 what an encoder that was saved alone says, else `mean`.
-            batch: texts at a time.
+            batch: texts at a time, at most; None: as many as suit the encoder's size.
 
         Raises:
             DataError: a text has no tokens; it is told by its number.
@@ -110,7 +112,7 @@ class TextEncoder:
             found[rows] = _pooled(encoded, pool or self.pool)
         return found
 
-    def states(self, texts: Sequence[Raw], batch: int = ROWS) -> list[np.ndarray]:
+    def states(self, texts: Sequence[Raw], batch: int | None = None) -> list[np.ndarray]:
         """A vector for each token of each text, (time, size) float32."""
         found: list[np.ndarray] = [np.empty(0)] * len(texts)
         for rows, encoded in self._encoded(texts, batch):
@@ -134,14 +136,16 @@ class TextEncoder:
             found.update("\n".join(self.known[index.vocabulary]).encode())
         return found.hexdigest()
 
-    def _encoded(self, texts: Sequence[Raw], batch: int) -> Iterator[tuple[np.ndarray, Encoded]]:
+    def _encoded(self, texts: Sequence[Raw], batch: int | None) -> Iterator[tuple[np.ndarray, Encoded]]:
         """Batches of texts of nearly equal lengths: their places and what the encoder makes of them."""
         columns, tables = self._read(texts)
         if not len(columns):
             return
         _tell(_unknown(columns[self.column], tables))
         with torch.inference_mode():
-            for rows in in_order(columns.lengths([self.column]), batch):
+            for rows in _batches(
+                columns.lengths([self.column]), batch or (MANY if self.size >= LARGE else ROWS)
+            ):
                 text = self.field.collate(columns[self.column], tables, rows)
                 one = Batch(self.task.name, {self.column: text}, rows.tolist())
                 yield rows, self.model.network.encode(one, self.column)
@@ -168,12 +172,19 @@ def encode(
     *,
     pool: Pool | None = None,
     tokens: bool = False,
-    batch: int = ROWS,
+    batch: int | None = None,
     encoder: str | None = None,
 ) -> np.ndarray | list[np.ndarray]:
     """Vectors of texts: (texts, size), or with `tokens` a list of (time, size) arrays; see `TextEncoder`."""
     one = TextEncoder(model, encoder)
     return one.states(list(texts), batch) if tokens else one.vectors(list(texts), pool, batch)
+
+
+def _batches(lengths: np.ndarray, batch: int) -> Iterator[np.ndarray]:
+    """Rows of nearly equal lengths (rows, 1), within the budget of tokens; one row may exceed it."""
+    for rows in in_order(lengths, batch):
+        parts = -(-len(rows) * int(lengths[rows].max()) // TOKENS)
+        yield from np.array_split(rows, min(parts, len(rows)))
 
 
 def _pooled(encoded: Encoded, pool: Pool) -> np.ndarray:
