@@ -89,7 +89,7 @@ def test_embedders_that_read_a_vocabulary_in_different_ways_are_refused():
     text = f"embedders: {{all: {{type: concat, of: [{WORD}, {lower}]}}}}\ntasks:\n{task('ner', lstm('all'))}"
     with pytest.raises(
         ConfigError,
-        match=r'two embedders read the vocabulary "words" in different ways \(lower: False and True\)',
+        match=r'"words" in different ways \(lower: False and True\)',
     ):
         plan(text).indexes("all")
     apart = text.replace("lower: true", "lower: true, vocabulary: small")
