@@ -162,3 +162,14 @@ def test_a_loss_that_is_no_number_leaves_the_last_good_state(corpus, tmp_path):
     table = config(corpus, optimizer={"type": "sgd", "rate": 1e38}, clip=None, save_every=1)
     with pytest.raises(TrainingError, match=r"(is nan|is inf|not finite).*(last good state|no state)"):
         trained(table, tmp_path / "run")
+
+
+def test_words_of_the_dev_text_that_frozen_vectors_know_are_read(corpus, tmp_path):
+    (tmp_path / "vectors.txt").write_text("the 1 0\nmoth 0 1\nowl 1 1\n")
+    (tmp_path / "dev").write_text("the owl sat\nan owl\n")
+    table = config(corpus, head={"tied": False}, epochs=1)
+    table["vectors"] = {"store": {"path": str(tmp_path / "vectors.txt")}}
+    table["embedders"] = {"words": {"type": "word", "vectors": "store"}}
+    table["tasks"]["lm"]["reader"]["dev"] = str(tmp_path / "dev")
+    trained(table, tmp_path / "run")
+    assert "owl" in (tmp_path / "run/best/vocabulary/words.txt").read_text().split()

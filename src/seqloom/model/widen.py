@@ -46,7 +46,7 @@ def _frozen(plan: Plan, stores: Mapping[str, Vectors]) -> dict[str, Vectors]:
 def _forms(task: Task, vocabulary: str) -> list[str]:
     indexes = [
         (key, index)
-        for key, field in task.fields.items()
+        for key, field in task.stored.items()
         if isinstance(field, TextField)
         for index in field.indexes
         if index.vocabulary == vocabulary
