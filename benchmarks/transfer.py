@@ -23,7 +23,7 @@ from seqloom.files import data_root
 
 ROUNDS = 3
 SETTING = SETTINGS["prototyping"]
-PACKAGES = ("torch", "numpy", "scikit-learn")
+PACKAGES = ("torch", "numpy")
 
 
 def hashed(texts: list[str], size: int) -> np.ndarray:

@@ -16,59 +16,69 @@ if TYPE_CHECKING:
 transfers = typer.Typer()
 POOLS = ("mean", "max", "last")
 
+Measured = Annotated[
+    Path | None, typer.Argument(metavar="[MODEL]", help="A model folder, or a run folder (its best model).")
+]
+TaskNames = Annotated[
+    str | None,
+    typer.Option("--tasks", help="Their names, commas between, such as MR,TREC,sts [default: all with data]."),
+]
+SettingName = Annotated[
+    str,
+    typer.Option(
+        help="`default`, as published figures are made; `prototyping`, five times as fast; or `logistic`."
+    ),
+]
+PoolName = Annotated[
+    str, typer.Option(help="mean, max, last, or best: of each task the one that is best on its dev data.")
+]
+EncoderName = Annotated[str | None, typer.Option(help="The encoder, where the model has several.")]
+TokenizerName = Annotated[
+    str, typer.Option(help="How texts become tokens: as the model does it, or blanks, words, characters.")
+]
+Baselines = Annotated[
+    list[str] | None,
+    typer.Option("--baseline", help="Beside it, over --vectors: bag or random; repeatable."),
+]
+BaselineVectors = Annotated[
+    Path | None, typer.Option("--vectors", metavar="STORE", help="The word vectors of the baselines.")
+]
+Earlier = Annotated[
+    list[Path] | None,
+    typer.Option("--beside", metavar="JSON", help="A report of an earlier run to show too; repeatable."),
+]
+Counts = Annotated[
+    str | None,
+    typer.Option("--first", metavar="N,N", help="Learn also from only so many examples: 100,500,1000."),
+]
+Workers = Annotated[int, typer.Option(min=1, help="Processes that train classifiers.")]
+OutFolder = Annotated[
+    Path, typer.Option("--out", "-o", help="The folder of reports (JSON), table (Markdown) and chart.")
+]
+
 
 @transfers.command()
 def transfer(
-    model: Annotated[
-        Path | None, typer.Argument(metavar="[MODEL]", help="A model folder, or a run folder (its best model).")
-    ] = None,
-    tasks: Annotated[
-        str | None,
-        typer.Option(
-            "--tasks", help="Their names, commas between, such as MR,TREC,sts [default: all with data]."
-        ),
-    ] = None,
-    setting: Annotated[
-        str,
-        typer.Option(
-            help="`default`, as published figures are made; `prototyping`, five times as fast; or `logistic`."
-        ),
-    ] = "default",
-    pool: Annotated[
-        str, typer.Option(help="mean, max, last, or best: of each task the one that is best on its dev data.")
-    ] = "mean",
-    encoder: Annotated[str | None, typer.Option(help="The encoder, where the model has several.")] = None,
-    tokenizer: Annotated[
-        str, typer.Option(help="How texts become tokens: as the model does it, or blanks, words, characters.")
-    ] = "model",
-    baseline: Annotated[
-        list[str] | None,
-        typer.Option("--baseline", help="Beside it, over --vectors: bag or random; repeatable."),
-    ] = None,
-    vectors: Annotated[
-        Path | None, typer.Option("--vectors", metavar="STORE", help="The word vectors of the baselines.")
-    ] = None,
-    beside: Annotated[
-        list[Path] | None,
-        typer.Option("--beside", metavar="JSON", help="A report of an earlier run to show too; repeatable."),
-    ] = None,
-    first: Annotated[
-        str | None,
-        typer.Option("--first", metavar="N,N", help="Learn also from only so many examples: 100,500,1000."),
-    ] = None,
-    workers: Annotated[int, typer.Option(min=1, help="Processes that train classifiers.")] = 1,
-    out: Annotated[
-        Path, typer.Option("--out", "-o", help="The folder of reports (JSON), table (Markdown) and chart.")
-    ] = Path("transfer"),
+    model: Measured = None,
+    tasks: TaskNames = None,
+    setting: SettingName = "default",
+    pool: PoolName = "mean",
+    encoder: EncoderName = None,
+    tokenizer: TokenizerName = "model",
+    baseline: Baselines = None,
+    vectors: BaselineVectors = None,
+    beside: Earlier = None,
+    first: Counts = None,
+    workers: Workers = 1,
+    out: OutFolder = Path("transfer"),
     data: DataRoot = None,
     as_json: Json = False,
 ) -> None:
     """Measure what an encoder's vectors are worth on tasks that it was not trained for, by SentEval's protocol.
 
-    The model stays as it is: texts become vectors, and small classifiers learn each task from those. Sentiment (MR, CR,
-    MPQA, SST), subjectivity, question types (TREC), paraphrases (MRPC), entailment (SICK-E, SNLI), relatedness (SICK-R,
-    STS), retrieval, and SentEval's ten probing tasks; those whose data are not there are told so. `seqloom data get mr`
-    fetches the data of one.
+    The model stays as it is: texts become vectors, and small classifiers learn each task from those: MR, CR, SUBJ, MPQA,
+    SST-2, SST-5, TREC, MRPC, SICK-E, SICK-R, STS-B, STS12 to 16 (`sts`), SNLI, Captions, and ten of `probing`.
+    `seqloom data get mr` fetches the data of one; tasks without data are told so.
 
     Try `seqloom transfer runs/mine --setting prototyping --tasks MR,CR,TREC` for a first look, and
     `--baseline bag --vectors glove.txt` for what the words alone are worth. Vectors are kept, so that a second run

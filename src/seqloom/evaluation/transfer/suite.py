@@ -76,16 +76,9 @@ def transfer(
     }
     learnt = [task for task in ready if TASKS[task].protocol in LEARNING]
     curve = {str(count): {task: results[task, told[task]["pool"], count] for task in learnt} for count in first}
-    return {
-        "name": name,
-        "fingerprint": encoder.fingerprint,
-        "tokenizer": encoder.tokenizer,
-        "settings": how.told(),
-        "tasks": told,
-        "curve": curve,
-        "versions": _versions(),
-        "date": date.today().isoformat(),
-    }
+    of_encoder = {"name": name, "fingerprint": encoder.fingerprint, "tokenizer": encoder.tokenizer}
+    when = {"versions": _versions(), "date": date.today().isoformat()}
+    return of_encoder | {"settings": how.told(), "tasks": told, "curve": curve} | when
 
 
 def setting_of(setting: str | Settings) -> Settings:
