@@ -13,7 +13,7 @@ from seqloom.config import read as read_config
 from seqloom.data.vectors import Vectors
 from seqloom.deploy import bulk
 from seqloom.deploy.concat import SideBySide, Whole, joined
-from seqloom.deploy.encode import Pool
+from seqloom.deploy.encode import Pool, encoded
 from seqloom.deploy.expand import Expansion
 from seqloom.deploy.expand import expand as expanded
 from seqloom.deploy.near import near
@@ -195,7 +195,7 @@ class Model:
             DataError: a text has no tokens; it is told by its number.
         """
         given, one = list(_many(texts)), self._vectorizer(encoder)
-        return one.states(given, batch) if tokens else one.vectors(given, pool, batch)
+        return encoded(one, given, pool=pool, tokens=tokens, batch=batch)
 
     def encode_file(
         self,

@@ -50,6 +50,7 @@ def test_the_command_writes_a_folder_that_encodes(tmp_path, seqloom):
     model = load(tmp_path / "model")
     found = np.load(tmp_path / "out.npy")
     np.testing.assert_allclose(found, model.encode(["hello WORLD ."], pool="last"), atol=1e-6)
+    assert "seqloom encode FOLDER" in (tmp_path / "model" / "README.md").read_text()
     assert seqloom("import", "gensen", PREFIX, tmp_path / "kept", "--keep-case").code == 0
     assert np.abs(load(tmp_path / "kept").encode(["Hello world ."]) - found).max() > 1e-3
 

@@ -141,7 +141,6 @@ class TextEncoder:
         columns, tables = self._read(texts)
         if not len(columns):
             return
-        _tell(_unknown(columns[self.column], tables))
         with torch.inference_mode():
             for rows in _batches(
                 columns.lengths([self.column]), batch or (MANY if self.size >= LARGE else ROWS)
@@ -176,8 +175,17 @@ def encode(
     encoder: str | None = None,
 ) -> np.ndarray | list[np.ndarray]:
     """Vectors of texts: (texts, size), or with `tokens` a list of (time, size) arrays; see `TextEncoder`."""
-    one = TextEncoder(model, encoder)
-    return one.states(list(texts), batch) if tokens else one.vectors(list(texts), pool, batch)
+    one, given = TextEncoder(model, encoder), list(texts)
+    return encoded(one, given, pool=pool, tokens=tokens, batch=batch)
+
+
+def encoded(
+    one: Vectorizer, texts: Sequence[Raw], *, pool: Pool | None, tokens: bool, batch: int | None
+) -> np.ndarray | list[np.ndarray]:
+    """What `one` makes of texts; those without a known word are told."""
+    found = one.states(texts, batch) if tokens else one.vectors(texts, pool, batch)
+    _tell(one.unknown(texts))
+    return found
 
 
 def _batches(lengths: np.ndarray, batch: int) -> Iterator[np.ndarray]:

@@ -45,20 +45,27 @@ def _figures(figures: Mapping[str, Any]) -> Iterator[str]:
     yield "\nRates are in percent; `f1` follows conlleval's rules, `f1_strict` counts well-formed spans only."
 
 
-def _size(network: nn.Module) -> Iterator[str]:
-    yield "\n## Size\n"
+def parameters(network: nn.Module) -> dict[str, int]:
+    """How many parameters each part has, such as `embedders.words` and `encoders.shared`, and `all` together."""
     sizes: dict[str, int] = {}
     for name, parameter in network.named_parameters():
         part = ".".join(name.split(".")[:2])
         sizes[part] = sizes.get(part, 0) + parameter.numel()
-    for part, size in sizes.items():
+    return sizes | {"all": sum(sizes.values())}
+
+
+def _size(network: nn.Module) -> Iterator[str]:
+    yield "\n## Size\n"
+    for part, size in parameters(network).items():
         yield f"- {part}: {size:,} parameters"
-    yield f"- all: {sum(sizes.values()):,} parameters"
 
 
 def _use(settings: Mapping[str, Any]) -> Iterator[str]:
     task = next(iter(settings["tasks"]))
     yield "\n## Use\n"
     yield "```"
-    yield f"seqloom predict FOLDER --task {task} input.txt"
+    if settings["tasks"][task]["head"]["type"] == "encode":
+        yield "seqloom encode FOLDER input.txt -o vectors.npy"
+    else:
+        yield f"seqloom predict FOLDER --task {task} input.txt"
     yield "```"
