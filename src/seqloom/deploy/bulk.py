@@ -167,8 +167,7 @@ def encode_file(
         raise ConfigError(f"{out}: the name should end in {' or '.join(ENDINGS)}")
     table = _parquet() if out.suffix == ".parquet" else None
     count = sum(1 for _ in lines(path))
-    there = locate(path).stat()
-    key = [str(locate(path).resolve()), there.st_size, there.st_mtime_ns, encoder.digest(), pool, tokens]
+    key = [*_identity(path), encoder.digest(), pool, tokens]
     partial = _Partial(out, encoder.size, Done(key))
     try:
         numbered = track(lines(path), f"encoding {path}", count)
@@ -178,14 +177,20 @@ def encode_file(
     except SeqloomError:
         partial.remove()
         raise
-    shape = partial.finish().shape
+    partial.finish()
     if table is not None:
         _write_table(table, partial, path, out, tokens)
     else:
         _write_array(partial, out, tokens)
     _tell(path, partial.done)
     partial.remove()
-    return int(shape[0]), int(shape[1])
+    return partial.done.rows, partial.size
+
+
+def _identity(path: Path) -> list[Any]:
+    """What tells a file from others, and from itself once it has changed."""
+    there = locate(path).stat()
+    return [str(locate(path).resolve()), there.st_size, there.st_mtime_ns]
 
 
 def _chunks(texts: Iterator[str]) -> Iterator[list[str]]:

@@ -92,10 +92,7 @@ def expand(
         DataError: too few words are shared.
         ConfigError: arguments that do not go together.
     """
-    if ridge and how == "orthogonal":
-        raise ConfigError("a turn has no ridge; take one of the two")
-    if replace and words is None:
-        raise ConfigError("which words shall replace the old ones? Name them with words (--words)")
+    _check(how, ridge, forgets_all=replace and words is None)
     index, tables = _tables(model, embedder)
     known = model.vocabularies[index.vocabulary]
     asked = _asked(vectors.words if words is None else words, index)
@@ -114,6 +111,13 @@ def expand(
     fresh = [word for word, found in zip(match.words, match.found, strict=True) if found]
     listed = {**model.vocabularies, index.vocabulary: Vocabulary([*kept, *fresh])}
     return Expansion(_rebuilt(model, listed, state), fits, len(fresh), int((~match.found).sum()))
+
+
+def _check(how: How, ridge: float, *, forgets_all: bool) -> None:
+    if ridge and how == "orthogonal":
+        raise ConfigError("a turn has no ridge; take one of the two")
+    if forgets_all:
+        raise ConfigError("which words shall replace the old ones? Name them with words (--words)")
 
 
 @dataclass(frozen=True)
