@@ -76,8 +76,8 @@ def transfer(
 ) -> None:
     """Measure what an encoder's vectors are worth on tasks that it was not trained for, by SentEval's protocol.
 
-    The model stays as it is: texts become vectors, and small classifiers learn each task from those: MR, CR, SUBJ, MPQA,
-    SST-2, SST-5, TREC, MRPC, SICK-E, SICK-R, STS-B, STS12 to 16 (`sts`), SNLI, Captions, and ten of `probing`.
+    The model stays as it is: texts become vectors, and small classifiers learn each task from those: MR, CR, SUBJ,
+    MPQA, SST-2, SST-5, TREC, MRPC, SICK-E, SICK-R, STS-B, STS12 to 16 (`sts`), SNLI, Captions, and ten of `probing`.
     `seqloom data get mr` fetches the data of one; tasks without data are told so.
 
     Try `seqloom transfer runs/mine --setting prototyping --tasks MR,CR,TREC` for a first look, and
