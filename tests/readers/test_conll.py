@@ -91,6 +91,12 @@ def test_a_prefix_is_cut_from_tokens_that_have_it(sentences):
     assert sentences("nl:huis X\nboot Y\nnl: Z\n", prefix="nl:") == [("huis boot nl:", "X Y Z", 1)]
 
 
+def test_traces_of_treebanks_stay_unless_they_are_left_out(sentences):
+    content = "He\tPRP\nwants\tVBZ\n*-1\t-NONE-\nto\tTO\n\n0\t-NONE-\n\ngo\tVB\n"
+    assert [text for text, *_ in sentences(content)] == ["He wants *-1 to", "0", "go"]
+    assert [text for text, *_ in sentences(content, traces=False)] == ["He wants to", "go"]
+
+
 def test_a_separator_may_be_set(sentences):
     assert sentences("a b\tX\n", separator="tab") == [("a b", "X", 1)]
     assert sentences("a b\tX\n", separator="blank", tags=1) == [("a", "b", 1)]

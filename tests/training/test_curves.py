@@ -27,7 +27,7 @@ def coarse(monkeypatch):
 def train(folder, top=80.0, tasks=SIZES, steps=40, evaluate=10, reason="steps", watch="ner", test=None):
     """A made-up run: each task's loss is 8 / step, its f1 rises to `top` at step 30 and falls by one after it."""
     report = Report(folder, every=5)
-    report.start(steps, tasks, 0)
+    report.start(steps, tasks, 0, {"embedders.words": 2000, "encoders.shared": 5060, "all": 7060})
     names = list(tasks)
     for step in range(1, steps + 1):
         task = names[step % len(names)]
@@ -229,7 +229,7 @@ def test_the_page_stands_alone_and_escapes_what_it_is_given(tmp_path):
     page = Page(written.read_text())
     assert len(page.addresses) == 4
     assert all(address.startswith("data:image/png;base64,") for address in page.addresses)
-    for words in ("81.00 ± 1.41", "80.00  82.00", "a<i>", "note: <b>&</b>"):
+    for words in ("encoders.shared5,060", "81.00 ± 1.41", "80.00  82.00", "a<i>", "note: <b>&</b>"):
         assert words in page.text
 
 

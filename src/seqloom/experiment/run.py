@@ -19,6 +19,7 @@ from seqloom.evaluation.evaluate import evaluate
 from seqloom.experiment.table import Experiment, check, missing_files
 from seqloom.files import recover_folder, replacing_folder, write_json
 from seqloom.model.build import build
+from seqloom.model.card import parameters
 from seqloom.model.folder import CONFIG, Assembly, load, save
 from seqloom.model.plan import Plan, lay_out
 from seqloom.model.streaming import Streamer, Windows, evaluated
@@ -166,7 +167,7 @@ def _prepare(table: Experiment, out: Path, resumed: bool, writers: Sequence[Writ
     if resumed:
         trainer.at = trainer.keeper.restore(tensors, counters)
     sizes = {name: _sizes(tasks[name], columns) for name, columns in training.items()}
-    report.start(trainer.steps, sizes, trainer.at.step)
+    report.start(trainer.steps, sizes, trainer.at.step, parameters(model.network))
     return trainer
 
 

@@ -17,6 +17,7 @@ UNIVERSAL = ("id", "form", "lemma", "upos", "xpos", "feats", "head", "deprel", "
 Place = Annotated[int | Literal[UNIVERSAL], Field(union_mode="left_to_right")]  # type: ignore[valid-type]
 _BLANKS = re.compile(r"[ \t]+")  # and no other blank: a token may hold a non-breaking one
 _MULTIWORD = re.compile(r"\d+[-.]\d+")
+TRACE = "-NONE-"
 _BRACKETS = {"-LRB-": "(", "-RRB-": ")", "-LSB-": "[", "-RSB-": "]", "-LCB-": "{", "-RCB-": "}"}
 _BRACKETS |= {"``": '"', "''": '"', "/.": "."}
 
@@ -31,6 +32,7 @@ class CoNLL(Reader):
     class Config(ReaderTable):
         """`tokens`, `tags`: a column number (from 0; -1 the last) or a CoNLL-U name such as `upos`.
 
+        `traces`: whether tokens stay whose tag is `-NONE-`, the traces of treebanks, which nobody ever said.
         `written`: whether the tags are a text to be written, the `target` of a `source`, as `translate` reads them.
         """
 
@@ -42,6 +44,7 @@ class CoNLL(Reader):
         separator: Literal["auto", "tab", "blank"] = "auto"
         comments: Literal["auto", "skip", "keep"] = "auto"
         brackets: bool = False
+        traces: bool = True
         written: bool = False
         tokenizer: Tokenizer = "words"
 
@@ -66,6 +69,8 @@ class CoNLL(Reader):
                 if self._skipped(line, inside=bool(tokens)):
                     continue
                 token, tag = self._cells(line, path, number)
+                if tag == TRACE and not self.config.traces:
+                    continue
                 tokens.append(token)
                 tags.append(tag)
                 places.append(number)

@@ -45,6 +45,7 @@ def write(path: Path, groups: Groups, pictures: Sequence[Path]) -> Path:
         _figures(groups),
         *map(_picture, pictures),
         _runs(runs),
+        _sizes(groups),
         _configs(groups),
     ]
     head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{escape(name)}</title>'
@@ -98,6 +99,12 @@ def _run(run: Run) -> list[str]:
         f"{elapsed / 60:.1f}",
     ]
     return [run.name, run.ended or "has not ended", *numbers]
+
+
+def _sizes(groups: Groups) -> str:
+    known = {name: runs[0].parameters for name, runs in groups.items()}
+    rows = [[name, part, f"{size:,}"] for name, sizes in known.items() for part, size in sizes.items()]
+    return "<h2>Size</h2>" + _table(["run", "part", "parameters"], rows, 2) if rows else ""
 
 
 def _configs(groups: Groups) -> str:

@@ -240,13 +240,22 @@ class Report:
         """The bytes written so far: what `at` takes when the run is resumed."""
         return self._file.offset
 
-    def start(self, steps: int | None, tasks: Mapping[str, Mapping[str, Any]], resumed: int) -> None:
+    def start(
+        self,
+        steps: int | None,
+        tasks: Mapping[str, Mapping[str, Any]],
+        resumed: int,
+        parameters: Mapping[str, int] | None = None,
+    ) -> None:
         """Begin, at step `resumed`, a run of so many steps over tasks of these sizes (sentences, tokens).
+
+        `parameters` says how many each part of the model has.
 
         A resumed run that goes on as it was begun adds no second `start` to the file.
         """
         self._step, self._began = resumed, time.perf_counter()
-        event = self._made("start", steps=steps, tasks=tasks, resumed=resumed)
+        sized = {"parameters": parameters} if parameters else {}
+        event = self._made("start", steps=steps, tasks=tasks, resumed=resumed, **sized)
         known = (self._started.get("steps"), self._started.get("tasks"))
         self._tell(event, keep=known != (event["steps"], event["tasks"]))
         self._live.start(steps, resumed)

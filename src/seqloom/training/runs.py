@@ -79,6 +79,11 @@ class Run:
         """The tasks and their sizes, as the run told them when it started."""
         return next((event["tasks"] for event in reversed(self.events) if event["event"] == "start"), {})
 
+    @property
+    def parameters(self) -> Mapping[str, int]:
+        """How many parameters each part of its model has, and `all` together."""
+        return next((one.get("parameters", {}) for one in self.events if one["event"] == "start"), {})
+
     @cached_property
     def losses(self) -> dict[str, Curve]:
         """The training loss of each task."""
