@@ -2,9 +2,10 @@
 
 `recipes/SYSTEM/experiments.toml` lists them: a configuration, its settings, the figure that counts. Each result is
 written to `recipes/SYSTEM/results/NAME.json`, one object a file. From these files the tables and plots of the READMEs
-are written anew: what stands between `<!-- results: PATTERN -->`, `<!-- curves: PATTERN in FILE.png -->`, `<!-- grid:
-NAME -->` or `<!-- gains: NAME in FILE.png -->` and `<!-- end -->`; the project's own README says `results of SYSTEM:
-PATTERN`. A run that was interrupted is resumed; one that is recorded is skipped unless --again is given.
+are written anew: what stands between `<!-- end -->` and one of `<!-- results: PATTERN -->`, `<!-- grid: NAME -->`,
+`<!-- curves: PATTERN in FILE.png -->`, `<!-- gains: NAME in FILE.png -->` and, for the reports of `seqloom transfer`
+in a folder, `<!-- suite: FOLDER in FILE.png -->`; the project's own README says `results of SYSTEM: PATTERN`. A run
+that was interrupted is resumed; one that is recorded is skipped unless --again is given.
 """
 
 import argparse
@@ -27,13 +28,15 @@ import torch
 
 import seqloom
 from seqloom.errors import ConfigError
+from seqloom.evaluation.transfer import tables as suites
 from seqloom.experiment import open_config, run
 from seqloom.files import write_json, write_text
+from seqloom.training import transfers
 from seqloom.training.report import events
 
 ROOT = Path(__file__).parent
 MARKED = re.compile(
-    r"(?P<open><!-- (?P<what>results|curves|grid|gains)(?: of (?P<system>\w+))?: "
+    r"(?P<open><!-- (?P<what>results|curves|grid|gains|suite)(?: of (?P<system>\w+))?: "
     r"(?P<pattern>\S+)(?: in (?P<file>\S+))? -->\n)"
     r"(?P<body>.*?)<!-- end -->",
     re.DOTALL,
@@ -130,6 +133,8 @@ def _fresh(found: re.Match[str], system: str, own: str | None, folder: Path) -> 
     """What stands between two marks, anew if it is of the system's results."""
     if (found["system"] or own) != system:
         return found[0]
+    if found["what"] == "suite":
+        return f"{found['open']}{_suite(found, folder)}\n<!-- end -->"
     if found["what"] in ("grid", "gains"):
         return (
             f"{found['open']}{_grid(found, listed_in(system)['grids'], results(system), folder)}\n<!-- end -->"
@@ -149,6 +154,15 @@ def _grid(found: re.Match[str], listed: Mapping[str, Any], known: Mapping[str, R
     if found["what"] == "grid":
         return "\n".join(grids.table(grid, known))
     return _plot(found, folder, grid["plot"], grids.draw, grid, known)
+
+
+def _suite(found: re.Match[str], folder: Path) -> str:
+    """The table and the chart of the reports of `seqloom transfer` in a folder."""
+    reports = [suites.read(path) for path in sorted((folder / found["pattern"]).glob("*.json"))]
+    if not reports:
+        return "Not run yet."
+    chart = _plot(found, folder, "The transfer suite", transfers.draw, reports)
+    return f"{suites.markdown(reports)}\n{chart}"
 
 
 def _plot(found: re.Match[str], folder: Path, words: str, draw: Callable[..., Path | None], *drawn: Any) -> str:

@@ -169,3 +169,19 @@ def test_full_sizes_are_only_run_where_they_are_named(grid, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["run.py", "made", "full-two-more"])
     grid.main()
     assert ran[-1] == "full-two-more"
+
+
+def test_reports_of_the_transfer_suite_become_a_table(grid, tmp_path, monkeypatch):
+    (tmp_path / "reports").mkdir()
+    report = {
+        "name": "mine",
+        "settings": {"folds": 5, "seed": 1},
+        "curve": {},
+        "tasks": {"MR": {"test": {"accuracy": 71.25}}},
+    }
+    (tmp_path / "reports/mine.json").write_text(json.dumps(report))
+    monkeypatch.setattr(grid.transfers, "draw", lambda reports, path: path)
+    marked = grid.MARKED.search("<!-- suite: reports in chart.png -->\n<!-- end -->")
+    text = grid._fresh(marked, "made", "made", tmp_path)
+    assert "| MR | 71.2 |" in text
+    assert "![The transfer suite](chart.png)" in text
