@@ -289,8 +289,9 @@ def test_mistakes_in_the_command(seqloom, words, message):
 
 
 def test_a_model_is_measured_with_its_poolings(root, finished, tmp_path, seqloom):
-    said = seqloom("transfer", finished, "--data", root, "--tasks", "sick-e", "--pool", "best", "-o", tmp_path)
+    words = ("--tasks", "sick-e", "--pool", "best", "--name", "mine")
+    said = seqloom("transfer", finished, "--data", root, *words, "-o", tmp_path)
     assert said.code == 0, said.error
-    report = read(next(Path(tmp_path).glob("*.json")))
+    report = read(Path(tmp_path) / "mine.json")
     assert report["tasks"]["SICK-E"]["pool"] in ("mean", "max", "last")
     assert len(report["fingerprint"].split()[0]) == 64

@@ -52,6 +52,9 @@ Counts = Annotated[
     typer.Option("--first", metavar="N,N", help="Learn also from only so many examples: 100,500,1000."),
 ]
 Workers = Annotated[int, typer.Option(min=1, help="Processes that train classifiers.")]
+ReportName = Annotated[
+    str | None, typer.Option("--name", help="What the model is called in reports [default: its folder].")
+]
 OutFolder = Annotated[
     Path, typer.Option("--out", "-o", help="The folder of reports (JSON), table (Markdown) and chart.")
 ]
@@ -70,6 +73,7 @@ def transfer(
     beside: Earlier = None,
     first: Counts = None,
     workers: Workers = 1,
+    name: ReportName = None,
     out: OutFolder = Path("transfer"),
     data: DataRoot = None,
     as_json: Json = False,
@@ -105,7 +109,9 @@ def transfer(
     earlier = [read(path) for path in beside or []]
     with shown():
         encoders = _encoders(model, encoder, pool, tokenizer, baseline or [], vectors)
-        reports = [run(one, name=name, **options) for name, one in encoders.items()]
+        own = model and model.name
+        titles = {title: name if name and title == own else title for title in encoders}
+        reports = [run(one, name=titles[title], **options) for title, one in encoders.items()]
         _write(reports, earlier, out)
     show(dumped(reports) if as_json else markdown([*reports, *earlier]))
 
