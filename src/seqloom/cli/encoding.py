@@ -102,4 +102,22 @@ def expand(
     say(f"{out}: {report.added:,} words added, {report.missing:,} have no vector and stay unknown")
 
 
-COMMANDS = (encode, extract, concat, expand)
+def compress(
+    model: ModelFolder,
+    out: Out,
+    density: Annotated[float, typer.Option(help="The share of the table's numbers that is kept.")] = 0.5,
+    blocks: Annotated[int, typer.Option(min=2, help="How many lengths vectors have.")] = 10,
+    embedder: Annotated[str | None, typer.Option(help="Whose word table, where there are several.")] = None,
+) -> None:
+    """Make a model's word table sparse, without its data: long vectors for frequent words alone."""
+    from seqloom import api
+    from seqloom.deploy import compress as compression
+
+    with shown():
+        found = compression.compress(api.Model.load(model)._assembly, density, blocks, embedder)
+        api.Model(found.model).save(out)
+    kept = f"{found.before:,} numbers before, {found.after:,} after, {found.kept:.1f} % of their squares"
+    say(f"{out}: {found.embedder}: {kept}; see what it costs with `seqloom evaluate {out}`")
+
+
+COMMANDS = (encode, extract, concat, expand, compress)

@@ -1,0 +1,100 @@
+"""Forward and backward through a sparse LSTM layer, beside a dense one that is as wide and small layers in turn.
+
+A goal of 1 is the time of the dense layer, in single precision, times the share of its parameters that the sparse one
+has. The published form is k layers of torch one after another.
+"""
+
+from collections.abc import Callable, Iterator
+from itertools import product
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from measure import interleaved, row, save
+from seqloom.nn import SparseLSTM
+
+TIME, ROUNDS = 70, 5
+WIDTHS, BATCHES, FRACTIONS = (1150, 1725), (20, 80), (0.5, 0.66666)
+HALF = (1150, 20, 0.5)
+"""The shape that is run in half precision too: processors without units for it take long."""
+SHAPES = "%d -> %d, blocks: %d, density: %.3f, batch %d, %d steps, forward and backward"
+
+
+class InTurn(nn.Module):
+    """The published form: each block by a call of its own, on slices of the input."""
+
+    def __init__(self, layer: SparseLSTM) -> None:
+        super().__init__()
+        self.inputs = layer.blocks.inputs
+        self.blocks = nn.ModuleList(nn.LSTM(one.size, one.hidden) for one in layer.layers)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Run over x (time, batch, size)."""
+        return torch.cat(
+            [run(x[..., a:b])[0] for run, (a, b) in zip(self.blocks, self.inputs, strict=True)], -1
+        )
+
+
+def trained(run: Callable[[Tensor], Tensor], x: Tensor, slope: Tensor) -> Callable[[], None]:
+    """Forward and backward, the input's gradient too."""
+
+    def once() -> None:
+        run(x).backward(slope)
+
+    return once
+
+
+def halved(run: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    """The same in half precision."""
+
+    def once(x: Tensor) -> Tensor:
+        with torch.autocast("cpu", torch.bfloat16):
+            return run(x).float()
+
+    return once
+
+
+def measured() -> Iterator[dict[str, Any]]:
+    """The rows of the table."""
+    for width, batch in product(WIDTHS, BATCHES):
+        x = torch.randn(batch, TIME, width, requires_grad=True)
+        turned = x.detach().transpose(0, 1).contiguous().requires_grad_()
+        slope, lengths = torch.randn_like(x), torch.full((batch,), TIME)
+        turned_slope = slope.transpose(0, 1).contiguous()
+        dense = nn.LSTM(width, width)
+        sides = {"dense": trained(lambda x, run=dense: run(x)[0], turned, turned_slope)}
+        layers = {one: SparseLSTM(width, width, reduce_in=one, reduce_out=one) for one in FRACTIONS}
+        for fraction, layer in layers.items():
+
+            def ours(x: Tensor, layer: SparseLSTM = layer, lengths: Tensor = lengths) -> Tensor:
+                return layer(x, lengths)[0]
+
+            sides[f"ours {fraction}"] = trained(ours, x, slope)
+            sides[f"turn {fraction}"] = trained(InTurn(layer), turned, turned_slope)
+            if (width, batch, fraction) == HALF:
+                sides[f"half {fraction}"] = trained(halved(ours), x, slope)
+        yield from told(interleaved(sides, ROUNDS), width, batch, layers)
+
+
+def told(
+    taken: dict[str, float], width: int, batch: int, layers: dict[float, SparseLSTM]
+) -> Iterator[dict[str, Any]]:
+    """The rows of one width and batch."""
+    for fraction, layer in layers.items():
+        blocks = layer.blocks
+        shapes = SHAPES % (width, width, len(blocks.inputs), blocks.share, batch, TIME)
+        common = {"unit": "ms", "shapes": shapes, "packages": ("torch",), "rounds": ROUNDS}
+        share = 1000 * taken["dense"] * blocks.share
+        goal = {"rival": share, "rival_name": "density x dense"}
+        ours = 1000 * taken[f"ours {fraction}"]
+        yield row("sparse_lstm", ours, headline=True, **goal, **common)
+        in_turn = {"rival": 1000 * taken[f"turn {fraction}"], "rival_name": "layers in turn, as published"}
+        yield row("sparse_lstm", ours, **in_turn, **common)
+        if (width, batch, fraction) == HALF:
+            common["shapes"] += "; a CPU without bfloat16 units"
+            yield row("sparse_lstm", 1000 * taken[f"half {fraction}"], dtype="bfloat16", **goal, **common)
+
+
+if __name__ == "__main__":
+    save("sparse_lstm", measured())
