@@ -295,3 +295,10 @@ def test_a_model_is_measured_with_its_poolings(root, finished, tmp_path, seqloom
     report = read(Path(tmp_path) / "mine.json")
     assert report["tasks"]["SICK-E"]["pool"] in ("mean", "max", "last")
     assert len(report["fingerprint"].split()[0]) == 64
+
+
+def test_encoders_side_by_side_are_measured(root, finished, tmp_path, seqloom):
+    assert seqloom("concat", finished, finished, "-o", tmp_path / "pair").code == 0
+    said = seqloom("transfer", tmp_path / "pair", "--data", root, "--tasks", "sick-e", "-o", tmp_path)
+    assert said.code == 0, said.error
+    assert "| SICK-E |" in said.out

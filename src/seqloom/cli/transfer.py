@@ -153,11 +153,11 @@ def _encoders(
 def _of_model(path: Path, encoder: str | None, pool: str, tokenizer: str) -> "Encoder":
     from functools import partial
 
-    from seqloom.api import Model
+    from seqloom.api import load
     from seqloom.data.tokens import tokenize
     from seqloom.evaluation.transfer import Encoder
 
-    loaded = Model.load(path)
+    loaded = load(path)
 
     def encode(texts: list[str], how: str) -> Any:
         cut = (
@@ -182,12 +182,17 @@ def _check(pool: str, tokenizer: str) -> None:
 
 
 def _digest(path: Path) -> str:
-    """The SHA-256 of what a model's vectors depend on: its weights, configuration and vocabularies."""
+    """The SHA-256 of what a model's vectors depend on: weights, configuration and vocabularies of each encoder."""
+    from seqloom.deploy.concat import joined
     from seqloom.files import sha256
     from seqloom.model.folder import CONFIG, WEIGHTS, find
 
-    folder = find(path)
-    files = [folder / CONFIG, folder / WEIGHTS, *sorted((folder / "vocabulary").glob("*.txt"))]
+    folders = joined(path) or [find(path)]
+    files = [
+        file
+        for folder in folders
+        for file in (folder / CONFIG, folder / WEIGHTS, *sorted((folder / "vocabulary").glob("*.txt")))
+    ]
     return hashlib.sha256("".join(map(sha256, files)).encode()).hexdigest()
 
 
