@@ -91,7 +91,9 @@ class SparseLSTM(nn.Module):
             for one, layer, start in zip(inputs, self.layers, starts, strict=True)
         ]
         sides = [states.chunk(self.directions, -1) for states, _ in found]
-        states = torch.cat([one[side] for side in range(self.directions) for one in sides], -1)
+        # The kernels have time first; what they give and take is left as it lies.
+        each = [one[side].transpose(0, 1) for side in range(self.directions) for one in sides]
+        states = torch.cat(each, -1).transpose(0, 1)
         return states, tuple(torch.cat(one, -1) for one in zip(*(last for _, last in found), strict=True))
 
     def _starts(self, state: State | None) -> Sequence[State | None]:
@@ -143,16 +145,16 @@ class _Spread(torch.autograd.Function):
     @staticmethod
     def forward(context: Any, x: Tensor, inputs: Sequence[Segment], parts: int) -> tuple[Tensor, ...]:
         context.shape, context.inputs, context.parts = x.shape, inputs, parts
-        each = x.view(*x.shape[:-1], parts, -1)
-        return tuple(each[..., begin:end].flatten(-2).contiguous() for begin, end in inputs)
+        each = x.transpose(0, 1).view(*x.shape[1::-1], parts, -1)
+        return tuple(each[..., begin:end].flatten(-2).contiguous().transpose(0, 1) for begin, end in inputs)
 
     @staticmethod
     def backward(context: Any, *slopes: Tensor) -> tuple[Tensor, None, None]:
-        total = slopes[0].new_zeros(context.shape)
-        each = total.view(*total.shape[:-1], context.parts, -1)
+        batch, time, size = context.shape
+        each = slopes[0].new_zeros(time, batch, context.parts, size // context.parts)
         for (begin, end), slope in zip(context.inputs, slopes, strict=True):
-            each[..., begin:end] += slope.view(*slope.shape[:-1], context.parts, -1)
-        return total, None, None
+            each[..., begin:end] += slope.transpose(0, 1).view(time, batch, context.parts, -1)
+        return each.view(time, batch, size).transpose(0, 1), None, None
 
 
 def _told(blocks: Blocks) -> str:
