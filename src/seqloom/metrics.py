@@ -337,3 +337,9 @@ def paired_bootstrap(
     drawn = sorted(difference(random.choices(rows, k=len(rows))) for _ in range(samples))
     low, high = drawn[int(0.025 * samples)], drawn[math.ceil(0.975 * samples) - 1]
     return Comparison(difference(rows), low, high, sum(each <= 0 for each in drawn) / samples)
+
+
+def foretold(sums: Mapping[str, float], count: int) -> dict[str, float]:
+    """Perplexity, and the percentage of words that would have been right, of sums of losses and of right words."""
+    loss, right = sums["loss"] / max(1, count), sums["right"] / max(1, count)
+    return {"perplexity": math.exp(min(loss, 100)), "accuracy": 100 * right}

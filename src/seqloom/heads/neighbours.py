@@ -1,6 +1,5 @@
 """The sentences around a sentence, each written from the one vector of it: skip-thought."""
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
@@ -12,6 +11,7 @@ from seqloom.data.fields import Field, TargetField, TextField
 from seqloom.data.subwords import join_pieces
 from seqloom.data.vocabulary import END, START, Vocabularies
 from seqloom.heads import Head
+from seqloom.metrics import foretold
 from seqloom.nn.beam import Search, beam_search
 from seqloom.nn.conditional import ConditionalDecoder
 from seqloom.nn.decoder import DecoderWriter
@@ -136,8 +136,7 @@ class Neighbours(Head):
     @classmethod
     def measured(cls, sums: Mapping[str, float], count: int) -> dict[str, float]:
         """Perplexity, and the share of words that would have been right, in percent."""
-        loss, right = sums["loss"] / max(1, count), sums["right"] / max(1, count)
-        return {"perplexity": math.exp(min(loss, 100)), "accuracy": 100 * right}
+        return foretold(sums, count)
 
     @classmethod
     def written(cls, example: Mapping[str, Any], predicted: Any) -> str:

@@ -1,6 +1,5 @@
 """Another text for a text: by a decoder that attends to its states, or that is given its vector."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
@@ -18,7 +17,7 @@ from seqloom.data.vectors import Origin, Vectors
 from seqloom.data.vocabulary import END, PRODUCED, START, UNKNOWN, Vocabularies
 from seqloom.errors import ConfigError
 from seqloom.heads import Head
-from seqloom.metrics import bleu, require_bleu
+from seqloom.metrics import bleu, foretold, require_bleu
 from seqloom.nn.attention import Memory
 from seqloom.nn.beam import Hypothesis, Search, beam_search
 from seqloom.nn.conditional import Condition, ConditionalDecoder, ConditionalState
@@ -290,8 +289,7 @@ class Translate(Head):
     @classmethod
     def measured(cls, sums: Mapping[str, float], count: int) -> dict[str, float]:
         """Perplexity, and the share of words that would have been right, in percent."""
-        loss, right = sums["loss"] / max(1, count), sums["right"] / max(1, count)
-        return {"perplexity": math.exp(min(loss, 100)), "accuracy": 100 * right}
+        return foretold(sums, count)
 
     @classmethod
     def written(cls, example: Mapping[str, Any], predicted: Any) -> str:
