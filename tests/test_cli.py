@@ -120,7 +120,8 @@ def test_predict(seqloom: Seqloom, finished: Path, tmp_path: Path, monkeypatch: 
 def test_encode(seqloom: Seqloom, finished: Path, tmp_path: Path) -> None:
     (tmp_path / "in.txt").write_text("the moth sees\n\nriver\n")
     said = seqloom("encode", finished, tmp_path / "in.txt", "-o", tmp_path / "out.npy", "--pool", "last")
-    assert said == Said(0, "", f"{tmp_path / 'out.npy'}: 3 vectors of 12 numbers\n")
+    blank = f"{tmp_path / 'in.txt'}: 1 of 3 lines are blank; their vectors are zeros\n"
+    assert said == Said(0, "", f"{blank}{tmp_path / 'out.npy'}: 3 vectors of 12 numbers\n")
     assert np.load(tmp_path / "out.npy").shape == (3, 12)
 
 
