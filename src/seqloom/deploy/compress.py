@@ -50,7 +50,9 @@ def compress(model: Assembly, density: float, blocks: int = 10, embedder: str | 
     old: Any = model.plan.embedders[name]
     weights = dict(model.network.state_dict())
     table = weights.pop(f"embedders.{name}.table.weight").float()
-    heights(*table.shape, blocks, density)  # refuses what cannot be, in the words of a user's mistake
+    heights(
+        len(table), table.shape[1], blocks, density
+    )  # refuses what cannot be, in the words of a user's mistake
     keys = {key: getattr(old, key) for key in SHARED} | {"size": table.shape[1], "blocks": blocks}
     settings = keys | {"type": "sparse", "density": density, "rotated": True}
     sparse, kept = _filled(settings, table, model)
