@@ -146,5 +146,9 @@ def test_an_unknown_word_is_told_with_the_nearest_and_all_valid_ones():
     assert unknown("head", "x", []) == 'no head "x" (there is none)'
 
 
-def test_a_source_without_faults_is_done():
-    Source({"a": 1}).done()
+def test_a_source_is_done_while_it_has_no_faults():
+    source = Source({"a": 1})
+    source.done()
+    source.fault(["a"], "is wrong")
+    with pytest.raises(ConfigError, match="a  is wrong"):
+        source.done()

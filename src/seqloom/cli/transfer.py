@@ -99,19 +99,12 @@ def transfer(
     if model is None and not baseline:
         raise ConfigError("what is to be measured? Name a MODEL, or a --baseline with its --vectors")
     names = None if tasks is None else [task.name for task in named(tasks.split(","))]
-    options: dict[str, Any] = {
-        "tasks": names,
-        "setting": setting_of(setting),
-        "first": _counts(first),
-        "workers": workers,
-    }
+    options: dict[str, Any] = {"tasks": names, "setting": setting_of(setting), "first": _counts(first)}
     _check(pool, tokenizer)
     earlier = [read(path) for path in beside or []]
     with shown():
-        encoders = _encoders(model, encoder, pool, tokenizer, baseline or [], vectors)
-        own = model and model.name
-        titles = {title: name if name and title == own else title for title in encoders}
-        reports = [run(one, name=titles[title], **options) for title, one in encoders.items()]
+        encoders = _encoders(model, name, encoder, pool, tokenizer, baseline or [], vectors)
+        reports = [run(one, name=title, workers=workers, **options) for title, one in encoders.items()]
         _write(reports, earlier, out)
     show(dumped(reports) if as_json else markdown([*reports, *earlier]))
 
@@ -130,6 +123,7 @@ def _counts(first: str | None) -> list[int]:
 
 def _encoders(
     model: Path | None,
+    name: str | None,
     encoder: str | None,
     pool: str,
     tokenizer: str,
@@ -140,7 +134,7 @@ def _encoders(
     from seqloom.errors import ConfigError
     from seqloom.evaluation.transfer import baseline
 
-    found = {} if model is None else {model.name: _of_model(model, encoder, pool, tokenizer)}
+    found = {} if model is None else {name or model.name: _of_model(model, encoder, pool, tokenizer)}
     if baselines and vectors is None:
         raise ConfigError("--baseline needs --vectors, the word vectors that it is made of")
     if baselines and vectors is not None:

@@ -2,14 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from pickle import UnpicklingError
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from seqloom.deploy import foreign
 from seqloom.errors import ConfigError, DataError
 from seqloom.files import lines, replacing
 from seqloom.progress import track
@@ -89,9 +89,9 @@ def _seer(network: str, weights: Path | None) -> nn.Module:
     seer: nn.Module = models.get_model(network, weights="IMAGENET1K_V1" if weights is None else None)
     if weights is not None:
         try:
-            seer.load_state_dict(torch.load(weights, weights_only=True))
-        except (RuntimeError, UnpicklingError) as fault:
-            what = str(fault).splitlines()[0]
+            seer.load_state_dict(cast("dict[str, Tensor]", foreign.read(weights)))
+        except (RuntimeError, TypeError) as fault:
+            what = " ".join(str(fault).split()[:20])
             raise ConfigError(f"{weights} holds no weights of {network}: {what}") from None
     seer.fc = nn.Identity()
     return seer.eval().requires_grad_(False)

@@ -1,15 +1,12 @@
 """Published checkpoints of other programs, written as model folders; nothing that such a file holds is run."""
 
-import re
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from seqloom.config import Source
 from seqloom.data.vectors import Vectors
 from seqloom.data.vocabulary import PRODUCED, SPECIALS, Vocabulary
-from seqloom.deploy import cove, gensen, mlmt
+from seqloom.deploy import cove, foreign, gensen, mlmt
 from seqloom.errors import ConfigError, ModelError
 from seqloom.files import replacing_folder
 from seqloom.model.build import build
@@ -44,7 +41,7 @@ def import_mlmt(file: Path, folder: Path) -> None:
         ModelError: no such file, one that is damaged or of another program, or something in the folder's place.
     """
     _free(folder)
-    held = _held(file)
+    held = foreign.read(file)
     try:
         model = _tagger(mlmt.Checkpoint.of(held))
     except (ModelError, ConfigError) as fault:
@@ -71,7 +68,7 @@ def import_cove(file: Path, folder: Path, vectors: Path | None = None) -> None:
         DataError: the vectors cannot be read.
     """
     _free(folder)
-    held = _held(file, foreign=True)
+    held = foreign.read(file, others=True)
     store = Vectors.open(vectors) if vectors is not None else None
     try:
         model = _encoder(cove.MTLSTM.of(held), store, str(vectors))
@@ -99,7 +96,7 @@ def import_gensen(prefix: Path, folder: Path, lower: bool | None = None) -> None
     """
     _free(folder)
     weights, vocabulary = (prefix.with_name(prefix.name + end) for end in (".model", "_vocab.pkl"))
-    held, listed = _held(weights), gensen.words(vocabulary)
+    held, listed = foreign.read(weights), gensen.words(vocabulary)
     try:
         found = gensen.SentenceEncoder.of(held, listed)
     except ModelError as fault:
@@ -150,39 +147,3 @@ def _tagger(checkpoint: mlmt.Checkpoint) -> Assembly:
     network = build(plan, tasks, vocabularies, stores={})
     network.load_state_dict(weights)
     return Assembly(table.model_dump(), plan, tasks, vocabularies, network, {})
-
-
-class Foreign(dict[Any, Any]):
-    """What stands for an object of any class that is not ours: it takes everything and does nothing."""
-
-    def __init__(self, *words: Any) -> None:
-        super().__init__()
-
-    def __setstate__(self, state: Any) -> None:
-        pass
-
-
-def _held(file: Path, foreign: bool = False) -> object:
-    """What torch saved in a file: tensors and plain values alone, or `foreign` objects too, which stay empty."""
-    empty: list[str] = []
-    while True:
-        try:
-            with torch.serialization.safe_globals([(Foreign, name) for name in empty]):
-                return torch.load(file, map_location="cpu", weights_only=True)
-        except FileNotFoundError:
-            raise ModelError("no such file", file) from None
-        except Exception as fault:  # of a damaged file, torch raises errors of all kinds
-            code = re.search(r"GLOBAL (\S+)", str(fault))
-            # Torch tells the names of Python's own functions and classes without where they are.
-            name = (code[1] if "." in code[1] else f"builtins.{code[1]}") if code else ""
-            if not (foreign and name and name not in empty):
-                raise ModelError(_refused(fault, name), file) from None
-            empty.append(name)
-
-
-def _refused(fault: Exception, name: str) -> str:
-    if name:
-        what = f"holds more than tensors and plain values: {name}, which could be code and is not run"
-    else:
-        what = f"is not a whole file of torch.save ({type(fault).__name__})"
-    return f"{what}; get another copy of the checkpoint"
