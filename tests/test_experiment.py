@@ -13,6 +13,8 @@ from seqloom.api import Model, source_of
 from seqloom.data.schedule import Groups
 from seqloom.errors import ConfigError, DataError, TrainingError
 from seqloom.experiment import check, open_config, points, run, run_many
+from seqloom.model.folder import CONFIG
+from seqloom.training.keeping import LAST
 from seqloom.training.report import Writer
 from seqloom.training.tracking import TensorBoardWriter
 from tests import tiny
@@ -107,6 +109,15 @@ def test_a_resumed_run_must_be_configured_as_it_was_but_for_its_length(corpus: P
         tiny.trained(changed, tmp_path, resume=True)
     free = {"steps": 7, "evaluate_every": 2, "save_every": 5, "patience": 50, "threads": 2, "device": "cpu"}
     assert tiny.trained(tiny.one(corpus, clip=None, **free), tmp_path, resume=True).step == 7
+
+
+def test_a_run_made_before_a_key_was_added_is_resumed_by_its_default(corpus: Path, tmp_path: Path) -> None:
+    tiny.trained(tiny.one(corpus), tmp_path)
+    file = tmp_path / LAST / CONFIG
+    text = file.read_text()
+    assert text.count("  accumulate: 1\n") == 1
+    file.write_text(text.replace("  accumulate: 1\n", ""))
+    assert tiny.trained(tiny.one(corpus, steps=7), tmp_path, resume=True).step == 7
 
 
 def test_a_resumed_run_must_have_its_training_data(tmp_path: Path) -> None:

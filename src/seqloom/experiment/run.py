@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -176,7 +177,7 @@ def _kept(settings: dict[str, Any], out: Path) -> Assembly:
     model = load(out / LAST)
     for name, store in model.settings.get("vectors", {}).items():
         settings.get("vectors", {}).get(name, {}).setdefault("size", store.get("size"))
-    _same(model.settings, settings, out)
+    _same(_filled(model.settings), settings, out)
     model.settings = settings
     return model
 
@@ -254,6 +255,12 @@ def _courses(table: Experiment, model: Assembly, training: Mapping[str, Columns]
         watched = evaluated(task, dev, model.vocabularies) if dev is not None else None
         courses[name] = Course(train, groups, watched, table.training.batch)
     return courses
+
+
+def _filled(saved: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The settings of a run, with the defaults of the keys that were added since it began."""
+    table = Experiment.check(Source(deepcopy(dict(saved))))
+    return saved if table is None else table.model_dump()
 
 
 def _same(saved: Mapping[str, Any], given: Mapping[str, Any], out: Path) -> None:
