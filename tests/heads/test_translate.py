@@ -117,6 +117,14 @@ def test_translations_may_be_drawn_and_are_the_same_each_time(model, tmp_path):
     assert Model(sampled).predict("de", ["the lamp"]) == [texts[0]]
 
 
+def test_all_weights_may_begin_as_in_the_published_program(tmp_path):
+    settings = config(tmp_path, initial="uniform")
+    settings["training"] |= {"steps": 1, "optimizer": {"type": "sgd", "rate": 1e-9}}
+    head = Model.load(tiny.trained(settings, tmp_path / "run").folder)._assembly.network.head("de")
+    for parameter in head.parameters():
+        assert 0.05 < parameter.abs().max() < 0.1001
+
+
 def test_target_words_begin_with_vectors_of_a_store(tmp_path):
     settings = config(tmp_path, vectors="german")
     (tmp_path / "german.txt").write_text("Leuchte 1 2 3\nFalter 4 5 6\nHaus 7 8 9\n")

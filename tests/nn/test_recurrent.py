@@ -164,6 +164,13 @@ def test_whole_matrices_may_begin_orthogonal_with_biases_near_zero():
     assert 0 < layer.bias_hh.abs().max() <= 1e-4
 
 
+def test_all_weights_may_begin_from_minus_to_plus_a_tenth():
+    torch.manual_seed(0)
+    stack = Recurrent("lstm", 50, 60, bidirectional=True, initial="uniform")
+    for parameter in stack.parameters():
+        assert 0.09 < parameter.abs().max() <= 0.1
+
+
 def test_orthogonal_weights_and_forget_bias_are_what_they_say():
     layer = Recurrent("lstm", 6, 4, bidirectional=True, initial="orthogonal", forget_bias=1.0).layer0
     for gate in (*layer.weight_hh.chunk(4), *layer.weight_hh_reverse.chunk(4)):

@@ -26,7 +26,7 @@ class RecurrentTable(Table):
     `project`: a layer over each vector before the stack; `hidden`: numbers a direction; `dropout`: on the vectors that
     come in, between layers and on the states that go out, unless one of these is set apart; `locked`: with one mask
     all along a text. `initial`: matrices begin as torch's, `orthogonal` for each gate, or `whole`: orthogonal for all
-    gates together, as in DME's program.
+    gates together, as in DME's program, or `uniform`: all weights from -0.1 to 0.1, as in CoVe's.
     """
 
     input: Input | None = None
@@ -40,7 +40,7 @@ class RecurrentTable(Table):
     locked: bool = False
     layer_norm: bool = False
     residual: bool = False
-    initial: Literal["default", "orthogonal", "whole"] = "default"
+    initial: Literal["default", "orthogonal", "whole", "uniform"] = "default"
 
 
 class RecurrentEncoder(Encoder, Recurrent):

@@ -22,6 +22,7 @@ from seqloom.nn.attention import Memory
 from seqloom.nn.beam import Hypothesis, Search, beam_search
 from seqloom.nn.conditional import Condition, ConditionalDecoder, ConditionalState
 from seqloom.nn.decoder import AttentionDecoder, DecoderState, DecoderWriter
+from seqloom.nn.perceptron import begin_uniform
 from seqloom.nn.sampling import Sampling, sample
 from seqloom.nn.unrolling import Cell
 from seqloom.progress import notice
@@ -65,7 +66,8 @@ class Translate(Head):
         layer, or `copy`: the last of its top layers as they are, of as many units; where the context is final, the last
         of the top layer.
         `tied`: target words are scored by their own vectors. `smoothing`: the share of a label given to all words.
-        `minimum`, `most`: which target words are listed.
+        `minimum`, `most`: which target words are listed. `initial`: `uniform` draws all weights from -0.1 to 0.1, as
+        CoVe's program does.
 
         `beam`: hypotheses kept; `length`, `coverage`: normalisation by Wu et al. (2016), equation 14; `limit`: the
         most words of a translation; `replace_unknown`: by the source word that is most looked at. `sampling`: how words
@@ -92,6 +94,7 @@ class Translate(Head):
         coverage: Share = 0.0
         limit: Count = 100
         replace_unknown: bool = False
+        initial: Literal["default", "uniform"] = "default"
         sampling: Drawn | None = None
 
         @model_validator(mode="after")
@@ -157,6 +160,9 @@ class Translate(Head):
         else:
             self.decoder = AttentionDecoder(*sizes, config.attention, config.input_feeding, **common)
             self._build_bridge(size)
+        if config.initial == "uniform":
+            for parameter in self.parameters():
+                begin_uniform(parameter)
         if isinstance(vectors, Vectors):
             self._begin_with(vectors)
 

@@ -42,6 +42,11 @@ def begin_near_zero(linear: nn.Linear) -> None:
     nn.init.uniform_(linear.bias, -SMALL, SMALL)
 
 
+def begin_uniform(parameter: Tensor) -> None:
+    """Begin a parameter uniformly from -0.1 to 0.1, as CoVe's program does all of them (McCann et al. 2017)."""
+    nn.init.uniform_(parameter, -0.1, 0.1)
+
+
 class MLP(nn.Module):
     """A perceptron: linear layers with an activation and dropout after each but the last.
 

@@ -9,11 +9,11 @@ from torch import Tensor, nn
 
 from seqloom.errors import ConfigError
 from seqloom.nn.dropout import LockedDropout
-from seqloom.nn.perceptron import SMALL
+from seqloom.nn.perceptron import SMALL, begin_uniform
 from seqloom.nn.pooling import past_end, pool
 from seqloom.nn.unrolling import Cell, State, unroll
 
-Initial = Literal["default", "orthogonal", "whole"]
+Initial = Literal["default", "orthogonal", "whole", "uniform"]
 GATES = {"lstm": 4, "gru": 3}
 
 
@@ -37,7 +37,11 @@ def _whole(name: str, parameter: Tensor, hidden: int) -> None:
         nn.init.orthogonal_(parameter)
 
 
-_INITIAL = {"default": _uniform, "orthogonal": _orthogonal, "whole": _whole}
+def _tenths(name: str, parameter: Tensor, hidden: int) -> None:
+    begin_uniform(parameter)
+
+
+_INITIAL = {"default": _uniform, "orthogonal": _orthogonal, "whole": _whole, "uniform": _tenths}
 
 
 class RecurrentLayer(nn.Module):
@@ -146,7 +150,8 @@ class Recurrent(nn.Module):
         residual: whether each layer but the first adds its input to its output.
         initial: "default", as torch's, or "orthogonal": each gate's hidden matrix orthogonal, its input
             matrix Xavier uniform, biases 0; or "whole": each matrix orthogonal, of all gates together, biases near 0,
-            as DME's program does (Kiela et al. 2018).
+            as DME's program does (Kiela et al. 2018); or "uniform": all from -0.1 to 0.1, as CoVe's does (McCann et
+            al. 2017).
         forget_bias: what the biases of an LSTM's forget gate start with, taken together; None leaves them.
         make: what makes a layer, by its place from 0 and the size of its input, in the stead of a `RecurrentLayer`.
 
