@@ -32,6 +32,17 @@ def test_the_rank_is_that_of_the_best_right_item():
     }
 
 
+@pytest.mark.parametrize("value", [1.0, float("nan"), float("inf")])
+def test_a_model_that_tells_nothing_apart_ranks_last(value):
+    assert ranks(torch.full((4, 4), value), torch.eye(4).bool()).tolist() == [4, 4, 4, 4]
+
+
+def test_a_score_that_is_no_number_is_held_against_the_model():
+    scores = torch.tensor([[0.5, float("nan"), 0.1], [float("nan"), 0.2, 0.1]])
+    right = torch.tensor([[True, False, False], [True, True, False]])
+    assert ranks(scores, right).tolist() == [2, 2]
+
+
 def score(rows, groups, **keys):
     head = Retrieve(Retrieve.Config(features=2, grouped=True, **keys), size=2, vocabularies={})
     return head.score([{"source": list(a), "target": list(b)} for a, b in rows], groups)
@@ -41,11 +52,11 @@ EAST, NORTH, WEST = (1.0, 0.0), (0.0, 1.0), (-1.0, 0.0)
 
 
 def test_an_image_with_several_captions_is_one_target_and_a_text_is_one_of_several():
-    rows = [(EAST, EAST), (NORTH, EAST), (NORTH, NORTH)]
+    rows = [(EAST, EAST), (WEST, EAST), (NORTH, NORTH)]
     images = score(rows, ["a", "a", "b"], target="vector")
     assert (images["forward_r1"], images["forward_mean"]) == (pytest.approx(200 / 3), pytest.approx(4 / 3))
     assert images["backward_r1"] == 100
-    texts = score([(EAST, EAST), (EAST, NORTH), (WEST, WEST)], ["a", "a", "b"])
+    texts = score([(EAST, EAST), (EAST, (0.6, 0.8)), (WEST, WEST)], ["a", "a", "b"])
     assert texts["recalls"] == 100
 
 
@@ -61,7 +72,7 @@ def test_training_draws_one_of_an_images_crops_and_all_else_takes_the_first():
 
 
 def test_figures_over_folds_are_means_over_parts_of_the_targets():
-    rows = [(EAST, EAST), (NORTH, NORTH), (WEST, EAST), (EAST, WEST)]
+    rows = [(EAST, EAST), (NORTH, NORTH), (WEST, (0.9, 0.1)), (EAST, WEST)]
     whole = score(rows, list("abcd"))
     assert whole["forward_r1"] == 50
     parts = score(rows, list("abcd"), folds=2)

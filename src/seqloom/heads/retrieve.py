@@ -73,7 +73,8 @@ class Retrieve(Head):
         parts = f"; means over {config.folds} parts of the targets" if config.folds > 1 else ""
         return (
             "forward: from source to target, backward: from target to source, by cosine; r1, r5, r10: recall in percent"
-            f" of the best right one; mrr: mean reciprocal rank, in percent; recalls: the mean of all six{parts}"
+            " of the best right one, before which wrong ones as near count; mrr: mean reciprocal rank, in percent;"
+            f" recalls: the mean of all six{parts}"
         )
 
     def __init__(

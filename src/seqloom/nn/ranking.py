@@ -35,12 +35,15 @@ def hinge_ranking(
 def ranks(scores: Tensor, right: Tensor) -> Tensor:
     """The rank, from 1, of each query's best right item: (queries,).
 
+    A wrong item that scores as high stands before it, and so does one where either score is not a number: a model that
+    tells nothing apart ranks last, not first.
+
     Args:
         scores: (queries, items), the higher the better.
         right: (queries, items) whether the item is right; at least one of each query is.
     """
     best = scores.masked_fill(~right, -torch.inf).amax(1, keepdim=True)
-    return (scores > best).sum(1) + 1
+    return (~right & ~(scores < best)).sum(1) + 1
 
 
 def recalls(found: Tensor) -> dict[str, float]:
