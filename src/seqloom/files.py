@@ -89,11 +89,16 @@ def replacing(path: str | Path) -> Iterator[Path]:
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         yield partial
-        _sync(partial)
-        partial.replace(path)
-        _sync(path.parent)
+        take_name(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def take_name(whole: Path, path: Path) -> None:
+    """Sync a file that is whole and give it a name in its own folder at once, in place of a file there."""
+    _sync(whole)
+    whole.replace(path)
+    _sync(path.parent)
 
 
 @contextmanager

@@ -116,6 +116,70 @@ def test_other_texts_or_another_way_begin_anew(model, given, tmp_path, monkeypat
         assert model.encode_file(given, tmp_path / "one.npy") == (1, 12)
 
 
+def ended(model, monkeypatch, pieces, *arguments, **how):
+    """A call that is ended after so many pieces."""
+    plain, calls = bulk.encode_lines, []
+
+    def ending(*given):
+        calls.append(given)
+        if len(calls) > pieces:
+            raise Ended
+        return plain(*given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(bulk, "encode_lines", ending)
+        with pytest.raises(Ended):
+            model.encode_file(*arguments, **how)
+
+
+def test_another_way_that_was_ended_at_its_start_leaves_nothing_to_trust(model, given, tmp_path, monkeypatch):
+    out = tmp_path / "one.npy"
+    model.encode_file(given, tmp_path / "other.npy")
+    ended(model, monkeypatch, 2, given, out)
+    ended(model, monkeypatch, 0, given, out, pool="max")
+    model.encode_file(given, out)
+    assert out.read_bytes() == (tmp_path / "other.npy").read_bytes()
+
+
+@pytest.mark.parametrize("tokens", [False, True])
+def test_a_call_that_was_ended_at_its_very_end_can_be_made_again(model, given, tmp_path, monkeypatch, tokens):
+    out = tmp_path / "one.npy"
+
+    def ending(*_):
+        raise Ended
+
+    with monkeypatch.context() as patch:
+        patch.setattr(bulk, "_tell", ending)
+        with pytest.raises(Ended):
+            model.encode_file(given, out, tokens=tokens)
+    written = out.read_bytes()
+    model.encode_file(given, out, tokens=tokens)
+    assert out.read_bytes() == written
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_what_cannot_take_its_name_is_kept_for_the_next_call(model, given, tmp_path, monkeypatch):
+    out = tmp_path / "one.npy"
+
+    def failing(whole, path):
+        raise OSError("no such luck")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(bulk, "take_name", failing)
+        with pytest.raises(OSError, match="no such luck"):
+            model.encode_file(given, out)
+    monkeypatch.setattr(bulk, "encode_lines", None)
+    assert model.encode_file(given, out) == (6, 12)
+
+
+@pytest.mark.parametrize("name", ["one.npy", "one.offsets.npy"])
+def test_a_folder_in_the_place_of_a_file_is_told_at_once(model, given, tmp_path, name):
+    (tmp_path / name).mkdir()
+    with pytest.raises(ConfigError, match=rf"{name}: is a folder; remove it, or give OUT another name"):
+        model.encode_file(given, tmp_path / "one.npy", tokens=True)
+    assert not list(tmp_path.glob(".*"))
+
+
 def test_lines_without_a_known_word_are_told(model, tmp_path):
     (tmp_path / "in.txt").write_text("zzz yyy\nthe moth\n")
     heard = Heard()

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, field
+from io import BytesIO
 from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
@@ -17,7 +18,7 @@ import torch
 from seqloom.deploy.concat import opened
 from seqloom.deploy.encode import Pool, Vectorizer
 from seqloom.errors import ConfigError, SeqloomError
-from seqloom.files import lines, locate, read_json, replacing, write_json
+from seqloom.files import lines, locate, read_json, replacing, take_name, write_json
 from seqloom.progress import notice, track
 
 CHUNK = 4096
@@ -81,26 +82,41 @@ class _Partial:
     paths: dict[str, Path] = field(init=False)
 
     def __post_init__(self) -> None:
-        names = {"vectors": "npy", "rows": "rows", "note": "json"}
+        # The note is the first to go, lest a kill leave it beside arrays that it does not tell of.
+        names = {"note": "json", "vectors": "npy", "rows": "rows"}
         self.paths = {key: self.out.with_name(f".{self.out.name}.partial.{end}") for key, end in names.items()}
-        known = read_json(self.paths["note"]) if self.paths["note"].is_file() else {}
-        if known.get("key") == self.done.key:
-            self.done = Done(**known)
-            notice(f"{self.out}: going on after line {self.done.lines:,}")
+        if earlier := self._earlier():
+            self.done = earlier
+            notice(f"{self.out}: going on after line {earlier.lines:,}")
+            # What was written after the last note is written anew.
+            for key, length in self._lengths(earlier).items():
+                os.truncate(self.paths[key], length)
         else:
+            self.remove()
             self.out.parent.mkdir(parents=True, exist_ok=True)
-            self.paths["vectors"].write_bytes(b"")
-            self.paths["rows"].write_bytes(b"")
-        # What was written after the last note is written anew.
-        os.truncate(self.paths["vectors"], self._head(self.done.rows) + 4 * self.size * self.done.rows)
-        os.truncate(self.paths["rows"], 8 * self.done.lines)
+            self.paths["vectors"].write_bytes(self._head(0))
+            self.paths["rows"].touch()
 
-    def _head(self, rows: int) -> int:
-        """Write the array's head, which is as long whatever the number of rows; returns its length."""
-        with self.paths["vectors"].open("r+b") as file:
-            shape = {"descr": "<f4", "fortran_order": False, "shape": (rows, self.size)}
-            np.lib.format.write_array_header_1_0(file, shape)
-            return file.tell()
+    def _earlier(self) -> Done | None:
+        """How far a call with the same key came, where all that it noted is there."""
+        known = read_json(self.paths["note"]) if self.paths["note"].is_file() else {}
+        if known.get("key") != self.done.key:
+            return None
+        done = Done(**known)
+        lengths = self._lengths(done).items()
+        there = all(self.paths[key].is_file() and self.paths[key].stat().st_size >= one for key, one in lengths)
+        return done if there else None
+
+    def _lengths(self, done: Done) -> dict[str, int]:
+        """Bytes of the files that hold so much."""
+        return {"vectors": len(self._head(done.rows)) + 4 * self.size * done.rows, "rows": 8 * done.lines}
+
+    def _head(self, rows: int) -> bytes:
+        """The array's head, which is as long whatever the number of rows."""
+        head = BytesIO()
+        shape = {"descr": "<f4", "fortran_order": False, "shape": (rows, self.size)}
+        np.lib.format.write_array_header_1_0(head, shape)
+        return head.getvalue()
 
     def add(self, piece: Piece, blank: int) -> None:
         """Write a piece and note that it is there."""
@@ -116,7 +132,8 @@ class _Partial:
 
     def finish(self) -> np.ndarray:
         """The whole array, mapped."""
-        self._head(self.done.rows)
+        with self.paths["vectors"].open("r+b") as file:
+            file.write(self._head(self.done.rows))
         return _mapped(self.paths["vectors"])
 
     def offsets(self) -> np.ndarray:
@@ -160,11 +177,10 @@ def encode_file(
         workers: how many processes share the lines.
 
     Raises:
-        ConfigError: `out` has another ending, or the extra that it needs is not there.
+        ConfigError: `out` has another ending or is a folder, or the extra that it needs is not there.
         DataError: the file is missing, or a line of it is not UTF-8.
     """
-    if out.suffix not in ENDINGS:
-        raise ConfigError(f"{out}: the name should end in {' or '.join(ENDINGS)}")
+    _checked(out, tokens)
     table = _parquet() if out.suffix == ".parquet" else None
     count = sum(1 for _ in lines(path))
     key = [*_identity(path), encoder.digest(), pool, tokens]
@@ -185,6 +201,19 @@ def encode_file(
     _tell(path, partial.done)
     partial.remove()
     return partial.done.rows, partial.size
+
+
+def _checked(out: Path, tokens: bool) -> None:
+    if out.suffix not in ENDINGS:
+        raise ConfigError(f"{out}: the name should end in {' or '.join(ENDINGS)}")
+    written = [out, _offsets(out)] if tokens and out.suffix == ".npy" else [out]
+    for place in written:
+        if place.is_dir():
+            raise ConfigError(f"{place}: is a folder; remove it, or give OUT another name")
+
+
+def _offsets(out: Path) -> Path:
+    return out.with_suffix(".offsets.npy")
 
 
 def _identity(path: Path) -> list[Any]:
@@ -252,10 +281,9 @@ def _tell(path: Path, done: Done) -> None:
 
 def _write_array(partial: _Partial, out: Path, tokens: bool) -> None:
     if tokens:
-        with replacing(out.with_suffix(".offsets.npy")) as offsets, offsets.open("wb") as file:
+        with replacing(_offsets(out)) as offsets, offsets.open("wb") as file:
             np.save(file, partial.offsets())
-    with replacing(out) as new:
-        partial.paths["vectors"].replace(new)
+    take_name(partial.paths["vectors"], out)
 
 
 def _parquet() -> Any:
