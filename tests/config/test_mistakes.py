@@ -231,3 +231,22 @@ def test_one_file_of_vectors_under_two_names_is_refused():
     words = "{type: concat, of: [a, b]}"
     text = sections + edited("{type: word, size: 8}", words)
     assert faults(text) == ["f:3  vectors.b  is the file of a again; each set of vectors counts once"]
+
+
+NAMED = {"g": "{type: word, vectors: a}", "h": "{type: word, vectors: a, trainable: true}"}
+
+
+def mixing(*of):
+    named = "".join(f"\n  {one}: {NAMED[one]}" for one in of if one in NAMED)
+    stores = "vectors:\n  a: {path: one.txt}\n  b: {path: two.txt}\n"
+    return stores + edited("{type: word, size: 8}", f"{{type: meta, of: [{', '.join(of)}]}}{named}")
+
+
+@pytest.mark.parametrize("of", [("a", "a"), ("a", "{type: word, vectors: a}"), ("g", "h"), ("h", "a")])
+def test_one_set_of_vectors_mixed_twice_is_refused_under_whatever_name(of):
+    what = "f:6  embedders.words.of.2  a is there twice; each set of vectors counts once"
+    assert faults(mixing("b", *of)) == [what]
+
+
+def test_another_embedder_may_begin_with_a_set_that_is_mixed():
+    check(parse(mixing("b", "a", "{type: ngrams, vectors: a}")))

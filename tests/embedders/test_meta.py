@@ -7,6 +7,7 @@ from seqloom.data.batch import Text
 from seqloom.data.vectors import Vectors
 from seqloom.data.vocabulary import SPECIALS, Vocabulary
 from seqloom.embedders.concat import Concat
+from seqloom.embedders.context import Context
 from seqloom.embedders.meta import Meta
 from seqloom.embedders.word import Word
 from seqloom.errors import ConfigError
@@ -132,7 +133,6 @@ def test_the_published_start_is_near_zero_in_its_biases():
 @pytest.mark.parametrize(
     ("keys", "message"),
     [
-        ({"of": ["a", "a"]}, "a is there twice"),
         ({"of": ["a"]}, "needs two embedders"),
         ({"of": ["a", "b"], "mixing": "concat", "attention": "word"}, "nothing is weighed"),
     ],
@@ -140,6 +140,13 @@ def test_the_published_start_is_near_zero_in_its_biases():
 def test_what_does_not_fit_together_is_refused(keys, message):
     with pytest.raises(ValidationError, match=message):
         Meta.Config(**keys)
+
+
+def test_a_set_is_called_by_its_name_its_vectors_or_its_kind(tmp_path):
+    tables = [Word.Config(vectors="a"), Context.Config(of="model", vectors="a"), Word.Config(size=2)]
+    of = [stored(tmp_path, "birds")] * 4
+    one = Meta(Meta.Config(of=["a", *tables]), vocabularies={"words": WORDS}, of=of)
+    assert one.names == ["a", "a 2", "context", "word"]
 
 
 def test_layers_refuse_it_too():

@@ -11,6 +11,7 @@ from seqloom.config import Choice, Count, Share, Table
 from seqloom.data.batch import Text
 from seqloom.data.vocabulary import Vocabularies
 from seqloom.embedders import Embedder
+from seqloom.embedders.word import Word
 from seqloom.nn.meta import DynamicMetaEmbedding
 
 Member = Annotated[str | Table, Choice("embedders", names=("embedders", "vectors"))]
@@ -46,10 +47,6 @@ class Meta(Embedder):
 
         @model_validator(mode="after")
         def _sensible(self) -> "Meta.Config":
-            stores = [one if isinstance(one, str) else getattr(one, "vectors", None) for one in self.of]
-            for place, one in enumerate(stores):
-                if one is not None and one in stores[:place]:
-                    raise ValueError(f"of: {one} is there twice; each set of vectors counts once")
             if self.mixing == "concat" and self.weighing != "none":
                 raise ValueError(
                     "with mixing: concat nothing is weighed; leave attention out, or take mixing: sum"
@@ -121,10 +118,10 @@ class Meta(Embedder):
 
 
 def _called(value: str | Table) -> str:
-    """What a set is called: its name, that of the vectors it begins with, or its kind."""
-    return (
-        value if isinstance(value, str) else getattr(value, "vectors", None) or str(getattr(value, "type", ""))
-    )
+    """What a set is called: its name, that of the vectors that a word table begins with, or its kind."""
+    if isinstance(value, str):
+        return value
+    return (value.vectors if isinstance(value, Word.Config) else None) or str(getattr(value, "type", ""))
 
 
 def _distinct(names: Sequence[str]) -> list[str]:

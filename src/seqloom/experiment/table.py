@@ -7,9 +7,11 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from seqloom.config import Natural, Source, Trail, data_paths, dotted, override, part, read, unknown
+from seqloom.embedders.meta import Meta
+from seqloom.embedders.word import Word
 from seqloom.errors import ConfigError
 from seqloom.files import locate
-from seqloom.model.plan import lay_out
+from seqloom.model.plan import Plan, lay_out
 from seqloom.model.tables import ModelTable, Names, check_columns, check_groups, discover
 from seqloom.model.task import bind, check_indexes
 from seqloom.model.transfer import absent, inlined
@@ -42,7 +44,9 @@ def check(source: Source) -> Experiment:
     # Parts are only joined where every name is known.
     table = inlined(table, source)
     source.done()
-    _check_vocabularies(table, source)
+    plan = lay_out(table)
+    _check_vocabularies(table, plan, source)
+    _check_mixed(plan, source)
     source.done()
     return table
 
@@ -54,11 +58,28 @@ def open_config(path: str | Path, settings: Sequence[str] = ()) -> Source:
     return source
 
 
-def _check_vocabularies(table: Experiment, source: Source) -> None:
+def _check_vocabularies(table: Experiment, plan: Plan, source: Source) -> None:
     try:
-        check_indexes(bind(table, lay_out(table)))
+        check_indexes(bind(table, plan))
     except ConfigError as fault:
         source.fault(("embedders",), str(fault))
+
+
+def _check_mixed(plan: Plan, source: Source) -> None:
+    for name, one in plan.embedders.items():
+        sets = (
+            [_set(plan, member) for member in plan.members[name]["of"]] if isinstance(one, Meta.Config) else []
+        )
+        for place, known in enumerate(sets):
+            if known in sets[:place]:
+                what = f"{known} is there twice; each set of vectors counts once"
+                source.fault(("embedders", name, "of", place), what)
+
+
+def _set(plan: Plan, embedder: str) -> str:
+    """The store that a word table begins with; of another embedder, or a table without one, its own name."""
+    table = plan.embedders[embedder]
+    return (table.vectors if isinstance(table, Word.Config) else None) or embedder
 
 
 def _check_vectors(table: Experiment, source: Source) -> None:
