@@ -85,7 +85,9 @@ def test_rows_that_are_spared_are_not_learnt_from():
 
 
 def test_folds_of_too_few_rows_are_refused():
-    with pytest.raises(ValueError, match="5 folds of 4 rows"):
+    with pytest.raises(
+        ConfigError, match=r"4 examples cannot make 5 folds, .* \(--first\), or with fewer folds"
+    ):
         stratified(np.array([0, 0, 1, 1]), 5)
 
 

@@ -86,11 +86,10 @@ def transfer(
 
     Try `seqloom transfer runs/mine --setting prototyping --tasks MR,CR,TREC` for a first look, and
     `--baseline bag --vectors glove.txt` for what the words alone are worth. Vectors are kept, so that a second run
-    only trains classifiers.
+    only trains classifiers. While it runs, the figures so far stand in a file NAME.partial.json.
     """
     from seqloom.errors import ConfigError
     from seqloom.evaluation.transfer import markdown
-    from seqloom.evaluation.transfer import transfer as run
     from seqloom.evaluation.transfer.suite import setting_of
     from seqloom.evaluation.transfer.tables import read
     from seqloom.evaluation.transfer.tasks import named
@@ -98,13 +97,14 @@ def transfer(
     rooted(data)
     if model is None and not baseline:
         raise ConfigError("what is to be measured? Name a MODEL, or a --baseline with its --vectors")
-    names = None if tasks is None else [task.name for task in named(tasks.split(","))]
-    options: dict[str, Any] = {"tasks": names, "setting": setting_of(setting), "first": _counts(first)}
+    names = None if tasks is None else tasks.split(",")
+    named(names or ())
+    how: dict[str, Any] = {"tasks": names, "setting": setting_of(setting), "first": _counts(first)}
     _check(pool, tokenizer)
     earlier = [read(path) for path in beside or []]
     with shown():
         encoders = _encoders(model, name, encoder, pool, tokenizer, baseline or [], vectors)
-        reports = [run(one, name=title, workers=workers, **options) for title, one in encoders.items()]
+        reports = [_measured(one, title, out, workers=workers, **how) for title, one in encoders.items()]
         _write(reports, earlier, out)
     show(dumped(reports) if as_json else markdown([*reports, *earlier]))
 
@@ -190,14 +190,30 @@ def _digest(path: Path) -> str:
     return hashlib.sha256("".join(map(sha256, files)).encode()).hexdigest()
 
 
+def _measured(encoder: "Encoder", name: str, out: Path, **how: Any) -> dict[str, Any]:
+    """The report of an encoder, written; of a run that ends early, what it had found stays in a file of its own."""
+    from seqloom.evaluation.transfer import transfer as run
+    from seqloom.files import write_json
+
+    file = f"{name.replace(' ', '-')}.json"
+    partial = (out / file).with_suffix(".partial.json")
+    try:
+        report = run(encoder, name=name, each=lambda so_far: write_json(partial, so_far), **how)
+    except BaseException:
+        if partial.is_file():
+            say(f"{partial}: the figures of what was finished; --beside shows them")
+        raise
+    write_json(out / file, report)
+    partial.unlink(missing_ok=True)
+    return report
+
+
 def _write(reports: list[Any], earlier: list[Any], out: Path) -> None:
     from seqloom.errors import ConfigError
     from seqloom.evaluation.transfer import markdown
-    from seqloom.files import write_json, write_text
+    from seqloom.files import write_text
     from seqloom.training.transfers import draw
 
-    for report in reports:
-        write_json(out / f"{report['name'].replace(' ', '-')}.json", report)
     write_text(out / "transfer.md", markdown([*reports, *earlier]))
     try:
         draw([*reports, *earlier], out / "transfer.png")

@@ -81,6 +81,9 @@ class _Logistic:
 
     def _solved(self, rows: np.ndarray, strength: float) -> Any:
         regression = _regression()(C=strength, random_state=self.problem.settings.seed)
+        if len(np.unique(self.problem.labels[rows])) < 2:
+            what = f"the {len(rows)} examples to learn from are of one class"
+            raise ConfigError(f"{what}; learn from more (--first), or by another --setting")
         with warnings.catch_warnings():
             # That it stops after a hundred steps is part of the protocol.
             warnings.filterwarnings("ignore", "lbfgs failed to converge")

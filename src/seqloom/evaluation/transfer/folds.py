@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from seqloom.errors import ConfigError
+
 SEED = 1111
 """The seed of SentEval's folds and classifiers."""
 
@@ -12,12 +14,13 @@ def stratified(labels: np.ndarray, folds: int, seed: int = SEED) -> np.ndarray:
     """The fold of each row: (rows,), shuffled, every class spread evenly, the same as scikit-learn's for a seed.
 
     Raises:
-        ValueError: no class has as many rows as there are folds.
+        ConfigError: no class has as many rows as there are folds.
     """
     _, first, inverse = np.unique(labels, return_index=True, return_inverse=True)
     classes = np.argsort(np.argsort(first))[inverse]
     if np.bincount(classes).max() < folds:
-        raise ValueError(f"{folds} folds of {len(labels)} rows: no class has {folds} rows")
+        what = f"{len(labels)} examples cannot make {folds} folds, for no class has {folds} of them"
+        raise ConfigError(f"{what}; learn from more examples (--first), or with fewer folds")
     ordered, random = np.sort(classes), np.random.RandomState(seed)
     shares = np.stack([np.bincount(ordered[fold::folds], minlength=len(first)) for fold in range(folds)])
     found = np.empty(len(labels), dtype=np.int64)

@@ -2,7 +2,7 @@
 
 import platform
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date
@@ -19,12 +19,15 @@ from seqloom.errors import ConfigError
 from seqloom.evaluation.transfer import protocols, retrieval, similarity
 from seqloom.evaluation.transfer.corpora import Absent, Corpus
 from seqloom.evaluation.transfer.settings import SETTINGS, Settings
-from seqloom.evaluation.transfer.tasks import TASKS, Task, named
+from seqloom.evaluation.transfer.tasks import TASKS, Task, named, singled
 from seqloom.evaluation.transfer.vectors import Encode, Encoder, columns, paired
 from seqloom.files import data_root
-from seqloom.progress import Bar, bar
+from seqloom.progress import bar
 
 Report = dict[str, Any]
+Result = dict[str, Any]
+Key = tuple[str, str, int | None]
+"""What a result is of: the task, the pooling, and how many labelled examples of a curve; None for the task itself."""
 PACKAGES = ("seqloom", "torch", "numpy", "scikit-learn")
 LEARNING = ("nested", "folds", "split", "relatedness")
 """The protocols that learn from labelled examples, of which there can be fewer."""
@@ -39,6 +42,7 @@ def transfer(
     first: Sequence[int] = (),
     workers: int = 1,
     name: str = "encoder",
+    each: Callable[[Report], None] | None = None,
 ) -> Report:
     """What the vectors of an encoder are worth on the tasks of the suite, by SentEval's protocol.
 
@@ -52,33 +56,60 @@ def transfer(
         first: also learn from only so many labelled examples, for a curve.
         workers: processes that train classifiers.
         name: of the encoder, in tables.
+        each: is given the report so far whenever figures come in, so that none are lost where a later task fails.
 
     Returns:
         A report of plain values: of each task its figures or why it was not run, with all that they depend on.
 
     Raises:
-        ConfigError: no such task or setting.
-        DataError: the data of a task that was asked for are not there, or cannot be read.
+        ConfigError: no such task or setting, or too few examples for one.
+        DataError: the data of a task that was asked for by its own name are not there, or those of any cannot be read.
         ModelError: what came is not a vector of finite numbers for each text.
     """
-    how = setting_of(setting)
-    encoder = _encoder(encode)
-    root = Path(data_root() if data is None else data)
-    corpora = dict(_corpora(named(tasks) if tasks is not None else TASKS.values(), root, tasks is not None))
+    how, encoder = setting_of(setting), _encoder(encode)
+    corpora = dict(_corpora(tasks, Path(data_root() if data is None else data)))
     ready = {task: one for task, one in corpora.items() if isinstance(one, Corpus)}
-    several = [how, *(replace(how, first=count) for count in first)]
-    results = _results(encoder, ready, several, workers)
-    told: dict[str, dict[str, Any]] = {
-        task: _best([results[task, pool, None] for pool in encoder.pools])
-        if task in ready
-        else {"not_run": one}
-        for task, one in corpora.items()
-    }
-    learnt = [task for task in ready if TASKS[task].protocol in LEARNING]
-    curve = {str(count): {task: results[task, told[task]["pool"], count] for task in learnt} for count in first}
+    settings: dict[int | None, Settings] = {None: how}
+    settings |= {count: replace(how, first=count) for count in first}
     of_encoder = {"name": name, "fingerprint": encoder.fingerprint, "tokenizer": encoder.tokenizer}
     when = {"versions": _versions(), "date": date.today().isoformat()}
-    return of_encoder | {"settings": how.told(), "tasks": told, "curve": curve} | when
+    found: dict[Key, Result] = {}
+
+    def so_far() -> Report:
+        told = _told(found, corpora, encoder.pools)
+        return of_encoder | {"settings": how.told(), "tasks": told, "curve": _curve(found, told, first)} | when
+
+    for key, result in _results(encoder, ready, settings, workers):
+        found[key] = result
+        if each is not None:
+            each(so_far())
+    return so_far()
+
+
+def _told(
+    found: Mapping[Key, Result], corpora: Mapping[str, Corpus | str], pools: Iterable[str]
+) -> dict[str, Result]:
+    """Of each task its best result, or why there is none."""
+    told: dict[str, Result] = {}
+    for task, corpus in corpora.items():
+        results = [found.get((task, pool, None)) for pool in pools]
+        whole = [one for one in results if one is not None]
+        if isinstance(corpus, str):
+            told[task] = {"not_run": corpus}
+        elif len(whole) < len(results):
+            told[task] = {"not_run": "not finished"}
+        else:
+            told[task] = _best(whole)
+    return told
+
+
+def _curve(
+    found: Mapping[Key, Result], told: Mapping[str, Result], first: Sequence[int]
+) -> dict[str, dict[str, Result]]:
+    """By number of examples the result of each task that has one for all of them, with the task's own pooling."""
+    pools = {task: one["pool"] for task, one in told.items() if "pool" in one}
+    whole = {task: pool for task, pool in pools.items() if all((task, pool, count) in found for count in first)}
+    return {str(count): {task: found[task, pool, count] for task, pool in whole.items()} for count in first}
 
 
 def setting_of(setting: str | Settings) -> Settings:
@@ -96,18 +127,20 @@ def _encoder(encode: Encode | Mapping[str, Encode] | Encoder) -> Encoder:
     return Encoder(encode if isinstance(encode, Mapping) else {"": encode})
 
 
-def _corpora(tasks: Iterable[Task], root: Path, asked: bool) -> Iterator[tuple[str, Corpus | str]]:
+def _corpora(names: Iterable[str] | None, root: Path) -> Iterator[tuple[str, Corpus | str]]:
     """The data of each task, or why it cannot be run."""
-    for task in tasks:
+    asked = None if names is None else list(names)
+    needed = singled(asked or ())
+    for task in TASKS.values() if asked is None else named(asked):
         try:
             yield task.name, task.source.read(root)
         except Absent as fault:
-            if asked:
+            if task.name in needed:
                 raise
             yield task.name, f"{', '.join(fault.missing)} missing" if fault.partly else "no data"
 
 
-def _best(results: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def _best(results: Sequence[Result]) -> Result:
     """The result whose pooling is best on dev; the first where there is no dev part."""
     best = max(results, key=lambda one: one.get("dev", {}).get(TASKS[one["task"]].stopped_by, 0.0))
     return best | {"pools": len(results)}
@@ -135,57 +168,72 @@ class Job:
     features: np.ndarray | None = None
 
 
+def _jobs(
+    encoder: Encoder, corpora: Mapping[str, Corpus], settings: Mapping[int | None, Settings]
+) -> Iterator[tuple[Key, Job]]:
+    """What is to be scored; a task's texts are encoded when its first job is asked for."""
+    for task, corpus in corpora.items():
+        for pool in encoder.pools:
+            vectors = columns(encoder, pool, corpus.parts, task)
+            gold = {name: one.gold for name, one in corpus.parts.items()}
+            for count, one in settings.items():
+                if count is None or TASKS[task].protocol in LEARNING:
+                    yield (task, pool, count), Job(task, pool, one, gold, vectors, corpus.features)
+
+
 def _results(
-    encoder: Encoder, corpora: Mapping[str, Corpus], settings: Sequence[Settings], workers: int
-) -> dict[tuple[str, str, int | None], dict[str, Any]]:
-    rounds = [(task, pool) for task in corpora for pool in encoder.pools]
-    found = {}
-    with bar("transfer suite", len(rounds) * len(settings)) as running, _runner(workers) as run:
-        going = []
-        for task, pool in rounds:
-            vectors = columns(encoder, pool, corpora[task].parts, task)
-            gold = {name: one.gold for name, one in corpora[task].parts.items()}
-            for one in settings:
-                if one.first is None or TASKS[task].protocol in LEARNING:
-                    job = Job(task, pool, one, gold, vectors, corpora[task].features)
-                    going.append((job.task, job.pool, one.first, run(job, running)))
-        for task, pool, first, result in going:
-            corpus = corpora[task]
-            data = {"data": dict(corpus.files), "lacking": list(corpus.lacking)}
-            found[task, pool, first] = {"task": task, "pool": pool} | result() | data
-    return found
+    encoder: Encoder, corpora: Mapping[str, Corpus], settings: Mapping[int | None, Settings], workers: int
+) -> Iterator[tuple[Key, Result]]:
+    """Each result as soon as it is there."""
+    learning = sum(TASKS[task].protocol in LEARNING for task in corpora)
+    total = len(encoder.pools) * (len(corpora) + learning * (len(settings) - 1))
+
+    def whole(key: Key, done: "Future[Result]") -> tuple[Key, Result]:
+        task, pool, _ = key
+        data = {"data": dict(corpora[task].files), "lacking": list(corpora[task].lacking)}
+        running.advance(note=task)
+        return key, {"task": task, "pool": pool} | done.result() | data
+
+    with bar("transfer suite", total) as running, _runner(workers) as run:
+        going: dict[Future[Result], Key] = {}
+        for key, job in _jobs(encoder, corpora, settings):
+            going[run(job)] = key
+            for one in [one for one in going if one.done()]:
+                yield whole(going.pop(one), one)
+        for one in as_completed(going):
+            yield whole(going[one], one)
 
 
-Run = Callable[[Job, Bar], Callable[[], dict[str, Any]]]
+Run = Callable[[Job], "Future[Result]"]
 
 
 @contextmanager
 def _runner(workers: int) -> Iterator[Run]:
     """Score jobs at once, or hand them to processes while others are encoded."""
     if workers <= 1:
-
-        def at_once(job: Job, running: Bar) -> Callable[[], dict[str, Any]]:
-            result = score(job)
-            running.advance(note=job.task)
-            return lambda: result
-
-        yield at_once
+        yield _scored
         return
-    with ProcessPoolExecutor(workers, get_context("spawn"), torch.set_num_threads, (1,)) as pool:
-
-        def handed(job: Job, running: Bar) -> Callable[[], dict[str, Any]]:
-            going = pool.submit(score, job)
-            going.add_done_callback(lambda _: running.advance(note=job.task))
-            return going.result
-
-        yield handed
+    pool = ProcessPoolExecutor(workers, get_context("spawn"), torch.set_num_threads, (1,))
+    try:
+        yield lambda job: pool.submit(score, job)
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
-def score(job: Job) -> dict[str, Any]:
-    """The figures of a task on vectors, with the protocol that they follow."""
+def _scored(job: Job) -> "Future[Result]":
+    done: Future[Result] = Future()
+    done.set_result(score(job))
+    return done
+
+
+def score(job: Job) -> Result:
+    """The figures of a task on vectors, with the protocol that they follow; raises ConfigError for too few rows."""
     task = TASKS[job.task]
     settings = _adapted(task, job.settings)
-    result = _PROTOCOLS[task.protocol](job, task, settings)
+    try:
+        result = _PROTOCOLS[task.protocol](job, task, settings)
+    except ConfigError as fault:
+        raise ConfigError(f"{task.name}: {fault}") from None
     protocol: dict[str, Any] = {"name": task.protocol}
     if task.protocol != "similarity" and len(next(iter(job.vectors.values()))) > 1:
         protocol["pairs"] = task.pairs

@@ -14,10 +14,9 @@ CORRELATIONS = ("pearson", "spearman")
 
 def markdown(reports: Sequence[Report]) -> str:
     """The table of some reports, the curve of each that has one, and what the figures are."""
-    setting = reports[0]["settings"]
-    told = [*_table(reports), "", *_notes(setting)]
+    told = [*_table(reports), "", *_notes(reports)]
     for one in reports:
-        if one["curve"]:
+        if any(one["curve"].values()):
             told += ["", f"{one['name']}, learning from fewer labelled examples:", "", *_curve(one)]
     return "\n".join(told) + "\n"
 
@@ -71,14 +70,29 @@ def _curve(report: Report) -> Iterator[str]:
         yield f"| {name} | {' | '.join(cells)} |"
 
 
-def _notes(settings: Mapping[str, Any]) -> Iterator[str]:
-    how = settings.get("perceptron")
-    told = f"scikit-learn's logistic regression, {settings['folds']} folds"
-    if how is not None:
-        kind = f"a hidden layer of {how['hidden']}" if how["hidden"] else "linear"
-        told = f"{kind}, {how['optimizer']}, batch {how['batch']}, tenacity {how['tenacity']}, "
-        told += f"epoch size {how['epoch_size']}, {settings['folds']} folds"
-    yield (
+def _notes(reports: Sequence[Report]) -> Iterator[str]:
+    figures = (
         "Accuracy on test, in percent; MRPC: accuracy / F1; SICK-R, STS: Pearson / Spearman, times 100, means over "
-        f"sets; Captions: R@1 / R@10 of images, then of captions. Classifiers: {told}, seed {settings['seed']}."
+        "sets; Captions: R@1 / R@10 of images, then of captions."
     )
+    names: dict[str, list[str]] = {}
+    for one in reports:
+        names.setdefault(_classifiers(one["settings"]), []).append(one["name"])
+    if len(names) == 1:
+        yield f"{figures} Classifiers: {next(iter(names))}."
+        return
+    yield figures
+    for told, which in names.items():
+        yield ""
+        yield f"Classifiers of {', '.join(dict.fromkeys(which))}: {told}."
+
+
+def _classifiers(settings: Mapping[str, Any]) -> str:
+    how = settings.get("perceptron")
+    if how is None:
+        kind = "scikit-learn's logistic regression"
+    else:
+        layer = f"a hidden layer of {how['hidden']}" if how["hidden"] else "linear"
+        kind = f"{layer}, {how['optimizer']}, batch {how['batch']}, tenacity {how['tenacity']}, "
+        kind += f"epoch size {how['epoch_size']}"
+    return f"{kind}, {settings['folds']} folds, seed {settings['seed']}"

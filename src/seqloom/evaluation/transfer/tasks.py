@@ -225,22 +225,35 @@ TASKS: Mapping[str, Task] = {task.name: task for task in _LISTED}
 """The tasks of the suite, by name, in the order of its tables."""
 
 
+GROUPS: Mapping[str, Sequence[Task]] = {
+    "probing": [task for task in _LISTED if task.family == "probing"],
+    "sts": [task for task in _LISTED if task.protocol == "similarity"],
+}
+"""Tasks that are named together, of which those without data may be passed over."""
+
+
 def named(names: Iterable[str]) -> list[Task]:
     """Tasks by their names or SentEval's, in any case, hyphens or not; `probing` and `sts` name all of theirs.
 
     Raises:
         ConfigError: a name is none of the suite's; it says which is nearest.
     """
-    known = {_plain(name): [task] for task in _LISTED for name in (task.name, task.other) if name}
-    known["probing"] = [task for task in _LISTED if task.family == "probing"]
-    known["sts"] = [task for task in _LISTED if task.protocol == "similarity"]
-    found: dict[str, Task] = {}
+    known: dict[str, Sequence[Task]] = {
+        _plain(name): [task] for task in _LISTED for name in (task.name, task.other) if name
+    }
+    known |= GROUPS
+    found: set[str] = set()
     for name in names:
         if _plain(name) not in known:
-            valid = [*TASKS, "probing", "sts"]
+            valid = [*TASKS, *GROUPS]
             raise ConfigError(unknown("task", name if nearest(name, valid) else name.upper(), valid))
-        found.update({task.name: task for task in known[_plain(name)]})
+        found.update(task.name for task in known[_plain(name)])
     return [task for task in _LISTED if task.name in found]
+
+
+def singled(names: Iterable[str]) -> set[str]:
+    """The tasks that are named themselves, not as some of a group."""
+    return {task.name for task in named(name for name in names if _plain(name) not in GROUPS)}
 
 
 def _plain(name: str) -> str:
