@@ -1,12 +1,13 @@
+import copy
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from seqloom.deploy import encode as module
-from seqloom.deploy.encode import encode, route
+from seqloom.deploy.encode import TextEncoder, encode, route
 from seqloom.errors import DataError, ModelError
-from seqloom.model.folder import Assembly, load
+from seqloom.model.folder import Assembly, assemble, load
 from tests import tiny
 
 TEXTS = [["the", "moth", "sees"], ["river"], ["a", "grey", "unheard-of", "word", "finds", "lamp"]]
@@ -63,6 +64,20 @@ def test_very_long_texts_go_a_few_at_a_time(model: Assembly, monkeypatch: pytest
     monkeypatch.setattr(module, "TOKENS", 4)
     assert [len(rows) for rows in module._batches(np.array([[9], [2], [2], [1]]), 4)] == [1, 1, 1, 1]
     np.testing.assert_allclose(encode(model, TEXTS), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("section", "part", "key", "value"),
+    [("embedders", "words", "lower", True), ("encoders", "shared", "residual", True)],
+)
+def test_a_digest_changes_with_what_vectors_depend_on(pair, section, part, key, value) -> None:
+    settings = copy.deepcopy(pair.settings)
+    before = TextEncoder(assemble(settings, pair.vocabularies, pair.network.state_dict()), "shared").digest()
+    assert before == TextEncoder(pair, "shared").digest()
+    assert settings[section][part][key] != value
+    settings[section][part][key] = value
+    after = TextEncoder(assemble(settings, pair.vocabularies, pair.network.state_dict()), "shared").digest()
+    assert before != after
 
 
 def test_an_encoder_is_named_by_itself_or_by_a_task(pair: Assembly) -> None:

@@ -7,9 +7,8 @@ from seqloom.data.vocabulary import Vocabulary
 from seqloom.deploy.encode import route
 from seqloom.model.folder import Assembly, assemble
 from seqloom.model.plan import Plan
+from seqloom.model.tables import SECTIONS
 from seqloom.model.task import Task
-
-SECTIONS = ("vectors", "embedders", "encoders")
 
 
 def alone(model: Assembly, encoder: str | None = None, pool: str = "mean") -> Assembly:

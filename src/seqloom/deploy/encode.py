@@ -16,6 +16,7 @@ from seqloom.data.vocabulary import END, SPECIALS, START
 from seqloom.encoders import Encoder
 from seqloom.errors import DataError, ModelError
 from seqloom.model.folder import Assembly
+from seqloom.model.tables import SECTIONS
 from seqloom.nn.pooling import pool as pooled
 from seqloom.progress import notice
 
@@ -128,7 +129,9 @@ class TextEncoder:
 
     def digest(self) -> str:
         """A fingerprint of the weights and of the way that texts take."""
-        found = hashlib.sha256(json.dumps(self.model.settings["tasks"][self.task.name], default=str).encode())
+        settings = self.model.settings
+        how = [settings["tasks"][self.task.name], *(settings.get(section) for section in SECTIONS)]
+        found = hashlib.sha256(json.dumps(how, default=str).encode())
         for name, one in self.model.network.state_dict().items():
             found.update(name.encode())
             found.update(one.contiguous().numpy().data)
