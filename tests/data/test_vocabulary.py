@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seqloom.data.vocabulary import PADDING, UNKNOWN, Vocabulary
+from seqloom.data.vocabulary import PADDING, START, UNKNOWN, Vocabulary
 from seqloom.errors import ModelError
 
 ODD = st.text(st.characters(exclude_categories=["Cs"]) | st.sampled_from("\\n\n\r\0\t\u2028\x85 #"), max_size=4)
@@ -25,6 +25,21 @@ def test_words_that_look_like_the_specials_are_not_listed_twice():
     words = Vocabulary.fit({UNKNOWN: 9, PADDING: 9, "a": 1})
     assert words.symbols == (PADDING, UNKNOWN, "a")
     assert words.id(UNKNOWN) == 1
+
+
+@pytest.mark.parametrize("order", ["frequency", "appearance"])
+def test_a_special_symbol_that_the_text_has_itself_is_a_word(tmp_path, order):
+    for counts, pinned in (({"a": 1}, 2), ({"a": 1, UNKNOWN: 1}, 1), ({START: 3, "a": 1}, 2)):
+        fitted = Vocabulary.fit(counts, order=order)
+        fitted.save(tmp_path / "words.txt")
+        kept = Vocabulary.load(tmp_path / "words.txt")
+        assert (fitted.pinned, kept.pinned, kept) == (pinned, pinned, fitted)
+
+
+def test_a_written_special_symbol_is_read_by_those_who_know_escapes_alone(tmp_path):
+    Vocabulary.fit({UNKNOWN: 1, "\\<s>": 1}).save(tmp_path / "words.txt")
+    assert (tmp_path / "words.txt").read_text() == "<pad>\n\\<unk>\n\\\\<s>\n"
+    assert Vocabulary.load(tmp_path / "words.txt").written == {UNKNOWN}
 
 
 def test_equal_vocabularies_list_the_same_symbols():

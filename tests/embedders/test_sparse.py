@@ -19,11 +19,11 @@ def words(order="frequency"):
     return Vocabulary.fit({word: COUNTS[word] for word in TEXT}, order=order)
 
 
-def embedder(**keys):
+def embedder(known=None, **keys):
     torch.manual_seed(0)
     config = Sparse.Config(type="sparse", size=4, blocks=4, **{"density": 0.5} | keys)
-    (index,) = Sparse.indexes(config)
-    return Sparse(config, vocabularies={"words": words(index.order)}), words(index.order)
+    known = known or words(Sparse.indexes(config)[0].order)
+    return Sparse(config, vocabularies={"words": known}), known
 
 
 def longest(found, known):
@@ -54,6 +54,12 @@ def test_orders_say_which_words_have_long_vectors():
     long, short = longest(*embedder(order="rand"))
     assert long == longest(*embedder(order="rand"))[0]
     assert {"<pad>", "<unk>"} <= short
+
+
+def test_an_unknown_word_that_the_text_has_itself_has_a_long_vector():
+    long, short = longest(*embedder(Vocabulary.fit(COUNTS | Counter({"<unk>": 9}))))
+    assert "<unk>" in long
+    assert "<pad>" in short
 
 
 @pytest.mark.parametrize("rotated", [False, True])

@@ -23,10 +23,15 @@ class Vocabulary:
 
     A text's vocabulary begins with `<pad>` (0) and `<unk>` (1), so any symbol has an id, and goes on with `<s>` (2)
     and `</s>` (3) where the text is to be produced; a label vocabulary has none of them, and an unlisted label no id.
+
+    Args:
+        symbols: in order.
+        written: which of the special symbols the training text has itself, as others are words.
     """
 
-    def __init__(self, symbols: Iterable[str]) -> None:
+    def __init__(self, symbols: Iterable[str], written: Iterable[str] = ()) -> None:
         self.symbols = tuple(symbols)
+        self.written = frozenset(PRODUCED).intersection(written)
         self._ids = {symbol: number for number, symbol in enumerate(self.symbols)}
         if len(self._ids) != len(self.symbols):
             twice = next(one for one, count in Counter(self.symbols).items() if count > 1)
@@ -50,15 +55,15 @@ class Vocabulary:
         barred = {*SPECIALS, *specials}
         kept = [symbol for symbol, count in counts.items() if count >= minimum and symbol not in barred]
         by_frequency = sorted(kept, key=lambda symbol: (-counts[symbol], symbol))[:most]
-        if order == "frequency":
-            return cls((*specials, *by_frequency))
         listed = set(by_frequency)
-        return cls((*specials, *(symbol for symbol in kept if symbol in listed)))
+        ordered = by_frequency if order == "frequency" else (symbol for symbol in kept if symbol in listed)
+        return cls((*specials, *ordered), written=counts)
 
     @property
     def pinned(self) -> int:
-        """How many special symbols it begins with, which stand for no word."""
-        return next((place for place, one in enumerate(self.symbols) if one not in PRODUCED), len(self))
+        """How many symbols it begins with that stand for no word: special ones that the text has not itself."""
+        added = {*PRODUCED} - self.written
+        return next((place for place, one in enumerate(self.symbols) if one not in added), len(self))
 
     def __len__(self) -> int:
         return len(self.symbols)
@@ -87,8 +92,9 @@ class Vocabulary:
         return -1 if found is None else found
 
     def save(self, path: str | Path) -> None:
-        """Write one symbol a line; a line end or backslash inside a symbol is escaped."""
-        write_text(path, "".join(f"{_escape(symbol)}\n" for symbol in self.symbols))
+        """Write one symbol a line; a line end or backslash inside is escaped, and a special symbol that is written."""
+        marked = ("\\" * (symbol in self.written) + _escape(symbol) for symbol in self.symbols)
+        write_text(path, "".join(f"{one}\n" for one in marked))
 
     @classmethod
     def load(cls, path: str | Path) -> "Vocabulary":
@@ -99,7 +105,8 @@ class Vocabulary:
             raise ModelError(
                 f"the vocabulary cannot be read ({fault}); restore the model folder", path
             ) from None
-        return cls(_unescape(line) for line in text.split("\n")[:-1])
+        listed = text.split("\n")[:-1]
+        return cls(map(_unescape, listed), written=(line[1:] for line in listed if line.startswith("\\")))
 
 
 def _escape(symbol: str) -> str:

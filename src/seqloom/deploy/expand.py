@@ -109,7 +109,7 @@ def expand(
         rows = own[[known.id(word) for word in kept]], _Way(how, ridge).fit(*pairs)(new)
         state[weight] = torch.from_numpy(np.concatenate(rows)).float()
     fresh = [word for word, found in zip(match.words, match.found, strict=True) if found]
-    listed = {**model.vocabularies, index.vocabulary: Vocabulary([*kept, *fresh])}
+    listed = {**model.vocabularies, index.vocabulary: Vocabulary([*kept, *fresh], known.written)}
     return Expansion(_rebuilt(model, listed, state), fits, len(fresh), int((~match.found).sum()))
 
 

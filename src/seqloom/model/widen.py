@@ -27,7 +27,7 @@ def widened(
         }
         match = store.match(fresh)
         known = [word for word, place in zip(fresh, match.found, strict=True) if place]
-        found[name] = Vocabulary([*found[name], *sorted(known)])
+        found[name] = Vocabulary([*found[name], *sorted(known)], found[name].written)
     return found
 
 
