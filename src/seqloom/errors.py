@@ -34,6 +34,7 @@ class DataError(SeqloomError):
 
     def __init__(self, what: str, path: str | Path | None = None, line: int | None = None) -> None:
         where = "" if path is None else f"{path}: " if line is None else f"{path}:{line}: "
+        self.what, self.line = what, line
         super().__init__(where + what)
 
 

@@ -79,14 +79,14 @@ class Ended(BaseException):
 def test_the_same_call_goes_on_where_it_was_ended(model, given, tmp_path, monkeypatch, tokens):
     out, plain, calls = tmp_path / "one.npy", bulk.encode_lines, []
 
-    def ending(encoder, texts, *how):
-        calls.append(texts)
+    def ending(encoder, chunk, *how):
+        calls.append(chunk.texts)
         if len(calls) == 3:
             # Half of a piece may have been written before the end.
             with (tmp_path / ".one.npy.partial.npy").open("ab") as file:
                 file.write(b"torn")
             raise Ended
-        return plain(encoder, texts, *how)
+        return plain(encoder, chunk, *how)
 
     monkeypatch.setattr(bulk, "encode_lines", ending)
     with pytest.raises(Ended):
@@ -104,7 +104,7 @@ def test_the_same_call_goes_on_where_it_was_ended(model, given, tmp_path, monkey
 def test_other_texts_or_another_way_begin_anew(model, given, tmp_path, monkeypatch):
     plain = bulk.encode_lines
 
-    def ending(encoder, texts, *how):
+    def ending(*_):
         raise Ended
 
     for change in ({"pool": "max"}, {}):

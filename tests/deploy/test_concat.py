@@ -5,7 +5,8 @@ import pytest
 
 import seqloom as library
 from seqloom.api import Model
-from seqloom.errors import ModelError
+from seqloom.deploy import bulk
+from seqloom.errors import DataError, ModelError
 from tests import tiny
 
 TEXTS = ["the moth sees", "river"]
@@ -61,7 +62,11 @@ def test_what_it_cannot_do_is_told(models, tmp_path):
     both = library.concat((models[0], "other"), models[1])
     for asked in (
         lambda: both.predict(None, TEXTS),
+        lambda: both.predict(None, []),
+        lambda: both.explain(None, []),
+        lambda: both.adjust(None, ["beam=3"]),
         lambda: both.near("moth"),
+        lambda: library.expand(both, library.Vectors.of(["moth"], np.ones((1, 2), np.float32))),
         lambda: both.encode(TEXTS, encoder="other"),
     ):
         with pytest.raises(ModelError, match="holds encoders side by side"):
@@ -70,3 +75,40 @@ def test_what_it_cannot_do_is_told(models, tmp_path):
     (tmp_path / "both" / "config.yaml").write_text("version: 1\nconcat: here\n")
     with pytest.raises(ModelError, match="concat should list the folders of its encoders"):
         library.load(tmp_path / "both")
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_line_that_is_cut_into_different_numbers_of_tokens_is_told(corpus, tmp_path, monkeypatch, workers):
+    config = tiny.two(corpus)
+    whole = Model(tiny.untrained(config))
+    config["tasks"]["kind"]["reader"]["tokenizer"] = "characters"
+    both = library.concat((whole, "kind"), (Model(tiny.untrained(config)), "kind"))
+    with pytest.raises(DataError, match=r"input:2: the encoders cut the text .* \(1, 5\); encode whole texts"):
+        both.encode(["a", "river"], tokens=True)
+    monkeypatch.setattr(bulk, "CHUNK", 3)
+    (tmp_path / "in.txt").write_text("a\n\na\n\nriver\n")
+    with pytest.raises(DataError, match=r"in.txt:5: the encoders cut the text"):
+        both.encode_file(tmp_path / "in.txt", tmp_path / "out.npy", tokens=True, workers=workers)
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [("extract", ["-o", "x"]), ("expand", ["--vectors", "v.txt", "-o", "x"]), ("predict", ["in.txt"])],
+    ids=lambda one: one if isinstance(one, str) else "",
+)
+def test_a_folder_that_only_encodes_says_so(models, tmp_path, seqloom, monkeypatch, command, words):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "v.txt").write_text("moth 1 2\n")
+    library.concat(models[1]).save("both")
+    said = seqloom(command, "both", *words)
+    assert said.code == 1
+    assert "both: holds encoders side by side, which only encode" in said.error
+    assert "take one of its models (encoder1)" in said.error
+
+
+def test_the_command_says_how_one_of_several_encoders_is_taken(models, tmp_path, seqloom):
+    models[0].save(tmp_path / "whole")
+    said = seqloom("concat", tmp_path / "whole", "-o", tmp_path / "both")
+    assert said.code == 1
+    remedy = f"take one out with `seqloom extract {tmp_path / 'whole'} --encoder shared -o ONE`"
+    assert f"has several encoders (shared, other); {remedy}" in said.error

@@ -17,7 +17,7 @@ import torch
 
 from seqloom.deploy.concat import opened
 from seqloom.deploy.encode import Pool, Vectorizer
-from seqloom.errors import ConfigError, SeqloomError
+from seqloom.errors import ConfigError, DataError, SeqloomError
 from seqloom.files import lines, locate, read_json, replacing, take_name, write_json
 from seqloom.progress import notice, track
 
@@ -33,6 +33,14 @@ class Saveable(Vectorizer, Protocol):
 
     def save(self, folder: Path) -> None:
         """Write a model folder."""
+
+
+class Chunk(NamedTuple):
+    """The texts of some lines, where they come from and the number of the first."""
+
+    texts: list[str]
+    path: Path
+    first: int
 
 
 class Piece(NamedTuple):
@@ -54,12 +62,25 @@ class Done:
     unknown: int = 0
 
 
-def encode_lines(encoder: Vectorizer, texts: Sequence[str], pool: Pool | None, tokens: bool) -> Piece:
+def encode_lines(encoder: Vectorizer, chunk: Chunk, pool: Pool | None, tokens: bool) -> Piece:
     """The vectors of lines: one each, zeros for a blank one; or with `tokens` one for each token, none for a blank one.
 
     A function of its arguments alone, so that any engine can share lines out.
+
+    Raises:
+        DataError: a line cannot be encoded; it is told by its number in the file.
     """
-    full = [place for place, text in enumerate(texts) if text.strip()]
+    full = [place for place, text in enumerate(chunk.texts) if text.strip()]
+    try:
+        return _piece(encoder, chunk.texts, full, pool, tokens)
+    except DataError as fault:
+        line = None if fault.line is None else chunk.first + full[fault.line - 1]
+        raise DataError(fault.what, chunk.path, line) from None
+
+
+def _piece(
+    encoder: Vectorizer, texts: Sequence[str], full: Sequence[int], pool: Pool | None, tokens: bool
+) -> Piece:
     some = [texts[place] for place in full]
     unknown = int(encoder.unknown(some).sum())
     rows = np.full(len(texts), 0 if tokens else 1)
@@ -170,15 +191,15 @@ def encode_file(
         encoder: what makes vectors.
         path: lines of text, plain or gzipped.
         out: an array (lines, size) as `.npy`, or a table of `text` and `vector` as `.parquet`. With `tokens` the array
-            has a row for each token, and `OUT.offsets.npy` (lines + 1,) says where each line's rows begin; the
-            table's `vector` is then a list of vectors.
+            has a row for each token, and beside `NAME.npy`, `NAME.offsets.npy` (lines + 1,) says where each line's
+            rows begin; the table's `vector` is then a list of vectors.
         pool: see `TextEncoder.vectors`.
         tokens: whether to write each token's state instead of a line's vector.
         workers: how many processes share the lines.
 
     Raises:
         ConfigError: `out` has another ending or is a folder, or the extra that it needs is not there.
-        DataError: the file is missing, or a line of it is not UTF-8.
+        DataError: the file is missing, or a line of it is not UTF-8 or cannot be encoded.
     """
     _checked(out, tokens)
     table = _parquet() if out.suffix == ".parquet" else None
@@ -187,9 +208,9 @@ def encode_file(
     partial = _Partial(out, encoder.size, Done(key))
     try:
         numbered = track(lines(path), f"encoding {path}", count)
-        chunks = _chunks(text for number, text in numbered if number > partial.done.lines)
-        for texts, piece in _shared(encoder, chunks, pool, tokens, workers):
-            partial.add(piece, sum(not text.strip() for text in texts))
+        chunks = _chunks((one for one in numbered if one[0] > partial.done.lines), path)
+        for chunk, piece in _shared(encoder, chunks, pool, tokens, workers):
+            partial.add(piece, sum(not text.strip() for text in chunk.texts))
     except SeqloomError:
         partial.remove()
         raise
@@ -222,18 +243,18 @@ def _identity(path: Path) -> list[Any]:
     return [str(locate(path).resolve()), there.st_size, there.st_mtime_ns]
 
 
-def _chunks(texts: Iterator[str]) -> Iterator[list[str]]:
-    while chunk := list(islice(texts, CHUNK)):
-        yield chunk
+def _chunks(numbered: Iterator[tuple[int, str]], path: Path) -> Iterator[Chunk]:
+    while some := list(islice(numbered, CHUNK)):
+        yield Chunk([text for _, text in some], path, some[0][0])
 
 
 def _shared(
-    encoder: Saveable, chunks: Iterable[list[str]], pool: Pool | None, tokens: bool, workers: int
-) -> Iterator[tuple[list[str], Piece]]:
+    encoder: Saveable, chunks: Iterable[Chunk], pool: Pool | None, tokens: bool, workers: int
+) -> Iterator[tuple[Chunk, Piece]]:
     """Each chunk with what it came to, in order."""
     if workers == 1:
-        for texts in chunks:
-            yield texts, encode_lines(encoder, texts, pool, tokens)
+        for chunk in chunks:
+            yield chunk, encode_lines(encoder, chunk, pool, tokens)
         return
     with tempfile.TemporaryDirectory() as folder:
         encoder.save(Path(folder) / "model")
@@ -241,7 +262,7 @@ def _shared(
         with ProcessPoolExecutor(
             workers, get_context("spawn"), initializer=_start, initargs=(str(Path(folder) / "model"),)
         ) as processes:
-            yield from _ahead(chunks, lambda texts: processes.submit(_work, texts, pool, tokens), 2 * workers)
+            yield from _ahead(chunks, lambda chunk: processes.submit(_work, chunk, pool, tokens), 2 * workers)
 
 
 def _ahead(
@@ -267,8 +288,8 @@ def _start(folder: str) -> None:
     _own[:] = [opened(folder)]
 
 
-def _work(texts: list[str], pool: Pool | None, tokens: bool) -> Piece:
-    return encode_lines(_own[0], texts, pool, tokens)
+def _work(chunk: Chunk, pool: Pool | None, tokens: bool) -> Piece:
+    return encode_lines(_own[0], chunk, pool, tokens)
 
 
 def _tell(path: Path, done: Done) -> None:
@@ -301,14 +322,12 @@ def _write_table(arrow: Any, partial: _Partial, path: Path, out: Path, tokens: b
     vectors, offsets = partial.finish(), partial.offsets()
     one = arrow.list_(arrow.float32(), partial.size)
     schema = arrow.schema([("text", arrow.string()), ("vector", arrow.list_(one) if tokens else one)])
-    start = 0
     with replacing(out) as new, arrow.parquet.ParquetWriter(new, schema) as writer:
-        for texts in _chunks(text for _, text in lines(path)):
-            places = offsets[start : start + len(texts) + 1]
+        for texts, _, first in _chunks(lines(path), path):
+            places = offsets[first - 1 : first + len(texts)]
             flat = np.ascontiguousarray(vectors[places[0] : places[-1]]).reshape(-1)
             column = arrow.FixedSizeListArray.from_arrays(arrow.array(flat), partial.size)
             if tokens:
                 begins = arrow.array((places - places[0]).astype(np.int32))
                 column = arrow.ListArray.from_arrays(begins, column)
             writer.write_table(arrow.table([arrow.array(texts), column], schema=schema))
-            start += len(texts)

@@ -11,7 +11,7 @@ import numpy as np
 from seqloom.config import read, write_yaml
 from seqloom.deploy.alone import alone
 from seqloom.deploy.encode import Pool, Raw, TextEncoder
-from seqloom.errors import ModelError
+from seqloom.errors import DataError, ModelError
 from seqloom.files import recover_folder, replacing_folder
 from seqloom.model.folder import CARD, CONFIG, load, save
 
@@ -51,14 +51,14 @@ class SideBySide:
         """A vector for each token of each text, (time, size).
 
         Raises:
-            ModelError: the members cut a text into different numbers of tokens.
+            DataError: the members cut a text, which is told by its number, into different numbers of tokens.
         """
         found = [one.states(texts, batch) for one in self.members]
         for number, states in enumerate(zip(*found, strict=True), 1):
             if len({len(one) for one in states}) > 1:
                 counts = ", ".join(str(len(one)) for one in states)
-                what = f"its encoders cut text {number} into different numbers of tokens ({counts})"
-                raise ModelError(f"{what}; encode whole texts, or each encoder's tokens apart")
+                what = f"the encoders cut the text into different numbers of tokens ({counts})"
+                raise DataError(f"{what}; encode whole texts, or each encoder's tokens apart", "input", number)
         return [np.concatenate(states, 1) for states in zip(*found, strict=True)]
 
     def unknown(self, texts: Sequence[Raw]) -> np.ndarray:
