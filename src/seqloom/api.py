@@ -32,6 +32,7 @@ from seqloom.readers import Example
 Input = str | Sequence[str] | Mapping[str, Any]
 """One input: raw text, a list of tokens, or, for tasks with several texts, a dict of them."""
 One = TypeVar("One")
+ONLY_ENCODES = "holds encoders side by side, which only encode; for all else take one of its models"
 
 
 class Model:
@@ -44,6 +45,8 @@ class Model:
     @classmethod
     def load(cls, path: str | Path) -> "Model":
         """Read a model folder, or a run folder's best model; raises ModelError where there is none or it is damaged."""
+        if folders := joined(path):
+            raise ModelError(f"{ONLY_ENCODES} ({', '.join(one.name for one in folders)})", path)
         return cls(folder.load(path))
 
     @property
@@ -253,13 +256,9 @@ class Concatenation(Model):
         """None."""
         return {}
 
-    def task(self, name: str | None = None) -> Task:
-        """Raises ModelError: encoders side by side have no task."""
-        raise ModelError("holds encoders side by side, which only encode; load one of its models for its tasks")
-
-    def near(self, word: str, count: int = 10, embedder: str | None = None) -> list[tuple[str, float]]:
-        """Raises ModelError: each of the models has word vectors of its own."""
-        raise ModelError("holds encoders side by side; load one of its models for the words near a word")
+    @property
+    def _assembly(self) -> Assembly:  # type: ignore[override]  # a model's is set, this one never
+        raise ModelError(ONLY_ENCODES)
 
     def _vectorizer(self, encoder: str | None) -> SideBySide:
         if encoder is not None:

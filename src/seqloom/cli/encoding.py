@@ -1,11 +1,14 @@
 """The commands around encoders: vectors for texts, encoders alone and side by side, words added to them."""
 
 from pathlib import Path
-from typing import Annotated, cast, get_args
+from typing import TYPE_CHECKING, Annotated, cast, get_args
 
 import typer
 
 from seqloom.cli.terminal import ModelFolder, say, show, shown
+
+if TYPE_CHECKING:
+    from seqloom.api import Model
 
 EncoderName = Annotated[str | None, typer.Option("--encoder", help="The encoder, where there are several.")]
 Out = Annotated[Path, typer.Option("--out", "-o", help="The model folder to write.")]
@@ -56,8 +59,19 @@ def concat(
     from seqloom import api
 
     with shown():
-        api.concat(*map(api.load, models)).save(out)
+        api.concat(*map(_of_one_encoder, models)).save(out)
     say(f"{out}: {len(models)} encoders; encode with `seqloom encode {out} INPUT -o OUT.npy`")
+
+
+def _of_one_encoder(path: Path) -> "Model":
+    from seqloom import api
+    from seqloom.errors import ModelError
+
+    loaded = api.load(path)
+    if len(loaded.encoders) > 1 and not isinstance(loaded, api.Concatenation):
+        remedy = f"take one out with `seqloom extract {path} --encoder {loaded.encoders[0]} -o ONE`"
+        raise ModelError(f"has several encoders ({', '.join(loaded.encoders)}); {remedy}", path)
+    return loaded
 
 
 def expand(
