@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from seqloom import load
+from seqloom.deploy import gensen
 from seqloom.deploy.legacy import import_gensen
 from seqloom.errors import ModelError
 
@@ -53,6 +54,23 @@ def test_the_command_writes_a_folder_that_encodes(tmp_path, seqloom):
     assert "seqloom encode FOLDER" in (tmp_path / "model" / "README.md").read_text()
     assert seqloom("import", "gensen", PREFIX, tmp_path / "kept", "--keep-case").code == 0
     assert np.abs(load(tmp_path / "kept").encode(["Hello world ."]) - found).max() > 1e-3
+
+
+def test_which_case_texts_are_read_in_is_told(tmp_path, monkeypatch):
+    said = []
+    monkeypatch.setattr("seqloom.deploy.legacy.notice", said.append)
+    import_gensen(PREFIX, tmp_path / "low")
+    listed = dict(enumerate(gensen.words(FOLDER / "small_one_vocab.pkl")))
+    prefix = copied(tmp_path, words={"id2word": listed | {9: "Moth"}})
+    import_gensen(prefix, tmp_path / "high")
+    assert [one.split(": ")[1].partition(";")[0] for one in said] == [
+        "reads texts in lower case, for no listed word has a capital letter",
+        'reads capital letters as they are, for the listed word "Moth" has one',
+    ]
+    for name, lower in (("low", True), ("high", False)):
+        assert load(tmp_path / name)._assembly.settings["embedders"]["words"]["lower"] == lower
+    import_gensen(PREFIX, tmp_path / "asked", lower=False)
+    assert len(said) == 2
 
 
 def test_the_encoder_is_taken_out_of_a_checkpoint_of_its_training(tmp_path):
@@ -115,6 +133,8 @@ def test_weights_that_do_not_fit_are_named(change, told, tmp_path):
 
 
 def test_a_missing_file_is_told(tmp_path):
+    with pytest.raises(ModelError, match=r"\.: names no files; give what PREFIX.model and PREFIX_vocab.pkl"):
+        import_gensen(Path("."), tmp_path / "model")
     with pytest.raises(ModelError, match=r"none.model: no such file"):
         import_gensen(tmp_path / "none", tmp_path / "model")
     shutil.copy(f"{PREFIX}.model", tmp_path / "one.model")

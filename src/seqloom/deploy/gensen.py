@@ -126,9 +126,9 @@ class SentenceEncoder:
         }
 
     @property
-    def lowered(self) -> bool:
-        """Whether no word has a capital letter, so that every text is to be read in lower case."""
-        return all(word == word.lower() for word in self.words)
+    def capital(self) -> str | None:
+        """The first word with a capital letter; where there is none, every text is to be read in lower case."""
+        return next((word for word in self.words if word != word.lower()), None)
 
 
 def _moved(recurrent: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor]]:

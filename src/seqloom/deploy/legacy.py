@@ -3,17 +3,20 @@
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from seqloom.config import Source
 from seqloom.data.vectors import Vectors
 from seqloom.data.vocabulary import PRODUCED, SPECIALS, Vocabulary
 from seqloom.deploy import cove, foreign, gensen, mlmt
-from seqloom.errors import ConfigError, ModelError
+from seqloom.errors import ConfigError, DataError, ModelError
 from seqloom.files import replacing_folder
 from seqloom.model.build import build
 from seqloom.model.folder import Assembly, assemble, save
 from seqloom.model.plan import lay_out
 from seqloom.model.tables import ModelTable, discover
 from seqloom.model.task import bind
+from seqloom.progress import notice
 
 
 def import_mlmt(file: Path, folder: Path) -> None:
@@ -65,17 +68,19 @@ def import_cove(file: Path, folder: Path, vectors: Path | None = None) -> None:
 
     Raises:
         ModelError: no such file, one that is damaged or of another program, or something in the folder's place.
-        DataError: the vectors cannot be read.
+        DataError: the vectors cannot be read, or are of another size than the encoder reads.
     """
     _free(folder)
     held = foreign.read(file, others=True)
     store = Vectors.open(vectors) if vectors is not None else None
     try:
-        model = _encoder(cove.MTLSTM.of(held), store, str(vectors))
-    except (ModelError, ConfigError) as fault:
+        encoder = cove.MTLSTM.of(held)
+    except ModelError as fault:
         raise ModelError(f"cannot be read as the encoder of CoVe: {fault}", file) from None
+    if store is not None and store.size != encoder.size:
+        raise DataError(f"has vectors of {store.size} numbers, the encoder reads {encoder.size}", vectors)
     with replacing_folder(folder) as partial:
-        save(partial, model)
+        save(partial, _encoder(encoder, store, str(vectors)))
 
 
 def import_gensen(prefix: Path, folder: Path, lower: bool | None = None) -> None:
@@ -87,36 +92,45 @@ def import_gensen(prefix: Path, folder: Path, lower: bool | None = None) -> None
     Args:
         prefix: what the names of the two files begin with, `PREFIX.model` and `PREFIX_vocab.pkl`.
         folder: the model folder to be, which must not be there, or be empty.
-        lower: whether texts are read in lower case; None: if no word of the vocabulary has a capital letter. The
-            original leaves that to its caller.
+        lower: whether texts are read in lower case; None: if no word of the vocabulary has a capital letter, and the
+            choice is told. The original leaves it to its caller.
 
     Raises:
         ModelError: a file is missing, damaged, of another program or another model, or holds what could be code; or
             something is in the folder's place.
     """
     _free(folder)
+    if not prefix.name:
+        raise ModelError("names no files; give what PREFIX.model and PREFIX_vocab.pkl begin with", prefix)
     weights, vocabulary = (prefix.with_name(prefix.name + end) for end in (".model", "_vocab.pkl"))
     held, listed = foreign.read(weights), gensen.words(vocabulary)
     try:
         found = gensen.SentenceEncoder.of(held, listed)
     except ModelError as fault:
         raise ModelError(f"cannot be read as an encoder of GenSen: {fault}", weights) from None
-    settings = found.configured(found.lowered if lower is None else lower)
+    settings = found.configured(found.capital is None if lower is None else lower)
     with replacing_folder(folder) as partial:
         save(partial, assemble(settings, {"words": found.words}, found.weights))
+    if lower is None:
+        notice(f"{folder}: {_case(found.capital)}; `lower` in its config.yaml changes that")
+
+
+def _case(capital: str | None) -> str:
+    if capital is None:
+        return "reads texts in lower case, for no listed word has a capital letter"
+    return f'reads capital letters as they are, for the listed word "{capital}" has one'
 
 
 def _encoder(encoder: cove.MTLSTM, store: Vectors | None, path: str) -> Assembly:
     known = [word for word in store.words if word == word.lower() and word not in SPECIALS] if store else []
-    if store is not None and store.size != encoder.size:
-        raise ModelError(f"{path} has vectors of {store.size} numbers, the encoder reads {encoder.size}")
     table = _checked(encoder.configured(path if store else None))
     plan = lay_out(table)
     tasks = bind(table, plan)
     vocabularies = {"words": Vocabulary((*SPECIALS, *known)), "translation.target": Vocabulary(PRODUCED)}
-    network = build(
-        plan, tasks, vocabularies, stores={"store": store}, weights=encoder.moved("encoders.mtlstm")
-    )
+    # A word without a vector is zero there, too.
+    unknown = {"embedders.words.table.weight": torch.zeros(len(SPECIALS), encoder.size)}
+    weights = encoder.moved("encoders.mtlstm") | unknown
+    network = build(plan, tasks, vocabularies, stores={"store": store}, weights=weights)
     head = network.head("translation")
     head.load_state_dict(cove.silent(head.state_dict()))
     return Assembly(table.model_dump(), plan, tasks, vocabularies, network, {})
