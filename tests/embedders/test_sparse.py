@@ -7,7 +7,6 @@ from torch.nn import functional
 from seqloom.data.batch import Text
 from seqloom.data.vocabulary import Vocabulary
 from seqloom.embedders.sparse import Sparse
-from seqloom.errors import ConfigError
 from seqloom.model.task import fit
 from tests.model.test_build import EXAMPLES, assembled, task
 
@@ -83,11 +82,11 @@ def test_words_read_as_unknown_have_its_vector():
     assert (vectors[0] == unknown).all(-1).any()
 
 
-def test_an_order_of_appearance_is_refused_for_a_vocabulary_that_comes_with_another_model():
+def test_an_order_of_appearance_is_kept_in_a_vocabulary_that_a_part_of_another_model_brings():
     sparse = "{type: sparse, size: 4, blocks: 4, order: none}"
     text = f"tasks: {{ner: {task('{type: lstm, hidden: 5, input: ' + sparse + '}')}}}"
     tasks, vocabularies, _ = assembled(text)
     training = {"ner": tasks["ner"].from_examples(EXAMPLES)}
-    with pytest.raises(ConfigError, match='"words" comes with a part of another model'):
-        fit(tasks, training, {"words": vocabularies["words"]})
+    carried = Vocabulary(["<pad>", "<unk>", "others"])
+    assert fit(tasks, training, {"words": carried})["words"] is carried
     assert fit(tasks, training)["words"] == vocabularies["words"]

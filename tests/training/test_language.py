@@ -120,6 +120,20 @@ def test_a_run_begins_with_the_weights_of_another(corpus, tmp_path):
         trained(config(corpus, begin=begin | {"parts": ["encodes.*"]}), tmp_path / "fourth")
 
 
+@pytest.mark.parametrize("orders", [("up", "none"), ("none", "up")])
+def test_a_run_begins_with_no_vocabulary_in_another_order(corpus, tmp_path, orders):
+    short = {"steps": 1, "epochs": None}
+    table = config(corpus, **short)
+    sparse = {"type": "sparse", "size": 5, "blocks": 5}
+    table["embedders"]["words"] = sparse | {"order": orders[0]}
+    trained(table, tmp_path / "first")
+    table["training"]["begin"] = {"path": str(tmp_path / "first")}
+    trained(table, tmp_path / "second")
+    table["embedders"]["words"] = sparse | {"order": orders[1]}
+    with pytest.raises(ConfigError, match=r'training\.begin: the vocabulary "words" goes by \w+ in .*first, here'):
+        trained(table, tmp_path / "third")
+
+
 def test_training_ends_at_its_goal(corpus, tmp_path):
     table = config(
         corpus, watch="lm.perplexity", goal=12.0, optimizer={"type": "adam", "rate": 0.05}, epochs=60

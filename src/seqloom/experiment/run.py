@@ -24,7 +24,7 @@ from seqloom.model.card import parameters
 from seqloom.model.folder import CONFIG, Assembly, load, save
 from seqloom.model.plan import Plan, lay_out
 from seqloom.model.streaming import Streamer, Windows, evaluated
-from seqloom.model.task import Batcher, Task, bind, fit, tell_unseen
+from seqloom.model.task import Batcher, Task, bind, check_indexes, fit, tell_unseen
 from seqloom.model.transfer import Carried, begin, begun, carried
 from seqloom.model.widen import widened
 from seqloom.training import checkpoint
@@ -211,7 +211,7 @@ def _new(
     stores = {name: Vectors.open(one.path) for name, one in table.vectors.items()}
     parts = carried(plan)
     start = table.training.begin
-    before = begun(start.path, start.parts) if start else Carried()
+    before = begun(start.path, start.parts, check_indexes(tasks)) if start else Carried()
     fitted = fit(tasks, training, parts.vocabularies)
     fitted |= {name: one for name, one in before.vocabularies.items() if name in fitted}
     vocabularies = widened({**fitted, **learned}, plan, tasks, stores)

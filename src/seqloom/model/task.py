@@ -18,7 +18,7 @@ from seqloom.data.schedule import nested
 from seqloom.data.tokens import Index
 from seqloom.data.vocabulary import Vocabularies, Vocabulary
 from seqloom.encoders.saved import backward
-from seqloom.errors import ConfigError, DataError
+from seqloom.errors import DataError
 from seqloom.files import locate, sha256
 from seqloom.heads import Head
 from seqloom.model.plan import Plan, same_vocabulary
@@ -249,12 +249,9 @@ def fit(
         carried: the vocabularies that parts of other models bring along; they are taken as they are.
 
     Raises:
-        ConfigError: two embedders read one vocabulary in different ways, or one is to be in another order than it has.
+        ConfigError: two embedders read one vocabulary in different ways.
     """
-    for name, index in check_indexes(tasks).items():
-        if name in carried and index.order != "frequency":
-            what = f'the vocabulary "{name}" comes with a part of another model, in the order that it has there'
-            raise ConfigError(f"{what}; leave the order out, or give the embedder a vocabulary of its own")
+    check_indexes(tasks)
     counted: dict[str, Counted] = {}
     for name, task in tasks.items():
         for key, field in task.stored.items():

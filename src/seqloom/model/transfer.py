@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from torch import Tensor
 
 from seqloom.config import Source, Table, Trail, data_paths, unknown
+from seqloom.data.tokens import Index
 from seqloom.data.vocabulary import SPECIALS, Vocabulary
 from seqloom.embedders import Embedder, context, indexes, inner
 from seqloom.embedders.context import Context, chosen_layers, layer_sizes
@@ -20,6 +21,7 @@ from seqloom.model.folder import Assembly, load
 from seqloom.model.network import Network
 from seqloom.model.plan import Plan
 from seqloom.model.tables import ModelTable
+from seqloom.model.task import check_indexes
 from seqloom.progress import notice
 
 Root = TypeVar("Root", bound=ModelTable)
@@ -199,18 +201,20 @@ def carried(plan: Plan) -> Carried:
     return found
 
 
-def begun(path: str, parts: Sequence[str]) -> Carried:
+def begun(path: str, parts: Sequence[str], here: Mapping[str, Index]) -> Carried:
     """The vocabularies of a model, and the weights of it that a run begins with, by their own names.
 
     Args:
         path: of the model.
         parts: globs over the names of its parameters.
+        here: how each vocabulary is read in this run.
 
     Raises:
-        ConfigError: a glob that fits none of its parameters.
+        ConfigError: a glob that fits none of its parameters, or a vocabulary that is in another order there.
         ModelError: the model is missing or damaged.
     """
     model = load(locate(path))
+    _check_orders(path, check_indexes(model.tasks), here)
     weights = model.network.state_dict()
     for glob in parts:
         if not any(fnmatchcase(name, glob) for name in weights):
@@ -218,6 +222,15 @@ def begun(path: str, parts: Sequence[str]) -> Carried:
             raise ConfigError(f'training.begin.parts: "{glob}" fits none of its parameters, such as {like}')
     chosen = {name: one for name, one in weights.items() if any(fnmatchcase(name, glob) for glob in parts)}
     return Carried(model.vocabularies, chosen)
+
+
+def _check_orders(path: str, there: Mapping[str, Index], here: Mapping[str, Index]) -> None:
+    for name in sorted(there.keys() & here.keys()):
+        orders = there[name].order, here[name].order
+        if orders[0] != orders[1]:
+            what = f'the vocabulary "{name}" goes by {orders[0]} in {path}, here it is to go by {orders[1]}'
+            remedy = "let the key order agree (none goes by appearance), or read a vocabulary of another name"
+            raise ConfigError(f"training.begin: {what}; {remedy}")
 
 
 def begin(network: Network, weights: Mapping[str, Tensor], path: str) -> None:
