@@ -55,6 +55,17 @@ def test_any_window_can_be_had_without_those_before(lengths, shape, draw):
     assert walked.place(0) == places[0]
 
 
+def test_each_epoch_is_cut_once_however_often_it_is_asked_for(monkeypatch):
+    text, cuts = stream([40], 2, 3, vary=False), []
+    whole = text._cut
+    monkeypatch.setattr(text, "_cut", lambda epoch: cuts.append(epoch) or whole(epoch))
+    for draw in range(4 * 7):
+        text.window_of(draw)
+        text.place(draw)
+        text.epochs(draw + 1)
+    assert cuts == [0, 1, 2, 3, 4]
+
+
 def test_windows_that_vary_are_drawn_anew_each_epoch():
     text = stream([5000], 1, 30, vary=True)
     assert text.starts(0) != text.starts(1)

@@ -5,7 +5,6 @@ Language models read so: the state at the end of a window is carried into the ne
 
 from bisect import bisect_right
 from dataclasses import dataclass
-from itertools import accumulate
 
 import numpy as np
 
@@ -62,10 +61,16 @@ class Stream:
             raise ValueError(f"{len(flat)} tokens are too few for {streams} streams of at least two")
         self.values = flat[: self.time * streams].reshape(streams, self.time)
         self.window, self.vary, self.seed, self.backward = window, vary, seed, backward
-        self._windows: list[int] = []
+        self._ends = [0]
+        self._newest: tuple[int, list[int]] = (-1, [])
 
     def starts(self, epoch: int) -> list[int]:
         """Where the windows of an epoch begin, and, last, where the last one ends."""
+        if self._newest[0] != epoch:
+            self._newest = (epoch, self._cut(epoch))
+        return self._newest[1]
+
+    def _cut(self, epoch: int) -> list[int]:
         starts = [0]
         while starts[-1] < self.time - 1:
             starts.append(min(self.time - 1, starts[-1] + self._length(epoch, len(starts))))
@@ -78,19 +83,21 @@ class Stream:
         noise = sum(uniform(self.seed, epoch, number, one) for one in range(12)) - 6
         return max(5, round(mean + 5 * noise))
 
+    def _at(self, draw: int) -> tuple[int, int, int]:
+        """The epoch of a draw, the number of its window in it, and how many windows the epoch has."""
+        while draw >= self._ends[-1]:
+            self._ends.append(self._ends[-1] + len(self.starts(len(self._ends) - 1)) - 1)
+        epoch = bisect_right(self._ends, draw) - 1
+        return epoch, draw - self._ends[epoch], self._ends[epoch + 1] - self._ends[epoch]
+
     def epochs(self, draws: int) -> float:
         """How many times the text was gone through after some windows."""
-        epoch, inside = 0, draws
-        while inside >= (windows := len(self.starts(epoch)) - 1):
-            epoch, inside = epoch + 1, inside - windows
+        epoch, inside, windows = self._at(draws)
         return epoch + inside / windows
 
     def place(self, draw: int) -> tuple[int, int, bool]:
         """Where the `draw`-th window begins and ends, and whether it begins an epoch."""
-        while draw >= sum(self._windows):
-            self._windows.append(len(self.starts(len(self._windows))) - 1)
-        epoch = bisect_right(list(accumulate(self._windows)), draw)
-        inside = draw - sum(self._windows[:epoch])
+        epoch, inside, _ = self._at(draw)
         starts = self.starts(epoch)
         return starts[inside], starts[inside + 1], inside == 0
 
