@@ -27,6 +27,21 @@ def test_a_sentence_stands_between_its_neighbours_of_one_document(tmp_path, monk
     assert ["1 documents of fewer than 3 sentences" in one for one in said] == [True]
 
 
+def test_no_more_of_a_document_is_read_than_a_row_needs(tmp_path, monkeypatch):
+    taken = []
+
+    def counted(path):
+        for number in range(1, 1000):
+            taken.append(number)
+            yield number, str(number)
+
+    monkeypatch.setattr("seqloom.readers.book.lines", counted)
+    rows = Book(Book.Config(), ("text",)).read("book.txt")
+    assert words(next(rows)) == {"text": "2", "previous": "1", "next": "3", "line": 2}
+    assert taken[-1] <= 4
+    assert len(list(rows)) == 996
+
+
 @pytest.mark.parametrize(("target", "expected"), [("next", "three four C"), ("previous", "one two A")])
 def test_one_neighbour_is_the_target_of_a_source(tmp_path, target, expected):
     found = read(tmp_path / "book.txt", LINES, target=target)

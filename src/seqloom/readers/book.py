@@ -1,7 +1,8 @@
 """Text in its order: each sentence with the one before and the one after it, as skip-thought reads books."""
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator
 from itertools import groupby
 from typing import Any, Literal
 
@@ -44,9 +45,11 @@ class Book(Reader):
         """The sentences of a file that have both neighbours."""
         short = 0
         for document in self._documents(path):
-            rows = list(self._rows(document))
-            short += not rows
-            yield from rows
+            alone = True
+            for row in self._rows(document):
+                alone = False
+                yield row
+            short += alone
         if short:
             what = f"{short:,} documents of fewer than 3 sentences"
             notice(f"{locate(path)}: {what} have none between two others, and are left out")
@@ -55,27 +58,33 @@ class Book(Reader):
         """A line of text as a sentence."""
         return {"text" if self.config.target == "both" else "source": self._cut(text)}
 
-    def _rows(self, document: list[Sentence]) -> Iterator[Example]:
-        for (_, before), (line, words), (_, after) in zip(document, document[1:], document[2:], strict=False):
+    def _rows(self, document: Iterable[Sentence]) -> Iterator[Example]:
+        near = deque[Sentence](maxlen=3)
+        for one in document:
+            near.append(one)
+            if len(near) < 3:
+                continue
+            (_, before), (line, words), (_, after) = near
             if self.config.target == "both":
                 yield {"text": words, "previous": before, "next": after, "line": line}
             else:
                 target = after if self.config.target == "next" else before
                 yield {"source": words, "target": target, "line": line}
 
-    def _documents(self, path: str) -> Iterator[list[Sentence]]:
+    def _documents(self, path: str) -> Iterator[Iterator[Sentence]]:
+        """The sentences of each document; a document is read while it is gone through, for it may be a whole file."""
         blocks = self._blocks(path)
         if self.config.unit == "line":
             for block in blocks:
-                yield [(number, self._cut(line)) for number, line in block]
+                yield ((number, self._cut(line)) for number, line in block)
         else:
-            yield [one for block in blocks for one in self._prose(block)]
+            yield (one for block in blocks for one in self._prose(list(block)))
 
-    def _blocks(self, path: str) -> Iterator[list[tuple[int, str]]]:
+    def _blocks(self, path: str) -> Iterator[Iterator[tuple[int, str]]]:
         """The runs of lines between blank lines."""
         for blank, run in groupby(lines(path), key=lambda one: not one[1].strip()):
             if not blank:
-                yield list(run)
+                yield run
 
     def _prose(self, block: list[tuple[int, str]]) -> Iterator[Sentence]:
         """The sentences of a paragraph."""
