@@ -73,6 +73,19 @@ def test_a_tree_is_a_text_of_brackets_without_functions_and_traces(tmp_path):
     assert drawn(tmp_path, PENN, tags=False, lower=True) == [(words.lower(), unlike)]
 
 
+def test_a_word_beside_phrases_has_no_place_in_a_tree_as_a_text(tmp_path, read):
+    line = "(S (NP (DT the) dog) (VP (VBZ sits)))"
+    told = r"trees.txt:1: the phrase \(NP\) has words beside its phrases; give each word a bracket with its tag"
+    with pytest.raises(DataError, match=told):
+        drawn(tmp_path, line)
+    assert read(line) == [("the dog sits", "S", 1)]
+
+
+def test_a_tree_of_traces_alone_is_left_out_and_told(tmp_path, caplog):
+    assert drawn(tmp_path, f"( (S (NP (-NONE- *)) (VP (-NONE- *T*-1))))\n{PENN}")[0][0].startswith("The moth")
+    assert "1 trees without a word are left out" in caplog.text
+
+
 def test_a_deep_tree_is_written(tmp_path):
     ((words, brackets),) = drawn(tmp_path, "(X " * 5000 + "a" + ")" * 5000)
     assert (words, len(brackets.split())) == ("a", 2 * 4999 + 1)

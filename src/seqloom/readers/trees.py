@@ -82,10 +82,18 @@ class Trees(Reader):
         yield from self._written(path) if self.config.target == "tree" else self._labelled(path)
 
     def _written(self, path: str) -> Iterator[Example]:
+        empty = 0
         for number, line in lines(path):
-            if line.strip():
-                words, target = linear(parsed(line, path, number, bare=True), tags=self.config.tags)
+            if not line.strip():
+                continue
+            tree = parsed(line, path, number, bare=True)
+            _refuse_mixed(tree, path, number)
+            words, target = linear(tree, tags=self.config.tags)
+            if words:
                 yield {"source": self._words(words), "target": target, "line": number}
+            empty += not words
+        if empty:
+            notice(f"{locate(path)}: {empty:,} trees without a word are left out")
 
     def _labelled(self, path: str) -> Iterator[Example]:
         seen: set[tuple[str, ...]] = set()
@@ -121,7 +129,7 @@ class Trees(Reader):
 
 
 def linear(tree: Tree, *, tags: bool = True) -> tuple[list[str], list[str]]:
-    """The words of a tree, and its brackets as tokens, each with its label.
+    """The words of a tree, each in a phrase without others, and its brackets as tokens, each with its label.
 
     A bracket without label, which the Penn Treebank has around each sentence, is left out; so are traces (-NONE-) and
     what is empty without them.
@@ -143,6 +151,16 @@ def linear(tree: Tree, *, tags: bool = True) -> tuple[list[str], list[str]]:
             words += one.words
             tokens += [FUNCTION.sub(r"\1", one.label) if tags else "XX"] * len(one.words)
     return words, tokens
+
+
+def _refuse_mixed(tree: Tree, path: str, number: int) -> None:
+    """A word beside phrases has no tag to stand for it."""
+    for one in tree.phrases():
+        if one.parts and len(one.words) != sum(len(part.words) for part in one.parts):
+            what = (
+                f"the phrase ({one.label}) has words beside its phrases; give each word a bracket with its tag"
+            )
+            raise DataError(what, locate(path), number)
 
 
 def parsed(line: str, path: str, number: int, *, bare: bool = False) -> Tree:
