@@ -38,7 +38,7 @@ def test_a_fraction_gives_layers_the_parameters_of_narrower_dense_ones():
     stack = Sparse(Sparse.Config(hidden=60, layers=2, fraction=0.5, mode="sparse_all"), size=60)
     for layer in (stack.layer0, stack.layer1):
         assert layer.blocks.parameters == pytest.approx(dense_parameters(30, 30), rel=0.01)
-    assert len(Sparse(Sparse.Config(hidden=60, fraction=0.5, mode="direct"), size=60).layer0.layers) == 1
+    assert len(Sparse(Sparse.Config(hidden=60, fraction=1.0, mode="direct"), size=60).layer0.layers) == 1
 
 
 def test_orthogonal_weights_and_forget_bias_reach_every_block():
@@ -56,11 +56,19 @@ def test_orthogonal_weights_and_forget_bias_reach_every_block():
         ({"density": 1.5}, "density lies from 1/blocks"),
         ({"fraction": 0.5, "blocks": 3}, "fraction finds blocks and density by itself"),
         ({"fraction": 1.5}, "at most 1"),
+        ({"mode": "sparse_hidden"}, "mode sparse_hidden says where a fraction applies"),
+        ({"mode": "sparse_emb", "density": 0.3}, "give fraction too"),
+        ({"mode": "direct", "fraction": 0.5}, "mode direct is dense"),
     ],
 )
 def test_a_geometry_that_cannot_be_is_found_when_the_configuration_is_read(keys, told):
     with pytest.raises(ValueError, match=told):
         Sparse.Config(hidden=20, **keys)
+
+
+def test_a_configuration_is_what_its_table_says_again():
+    config = Sparse.Config(hidden=20)
+    assert Sparse.Config(**config.model_dump()) == config
 
 
 def test_one_layer_cannot_be_sparse_all():

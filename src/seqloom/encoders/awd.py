@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor
 
 from seqloom.config import Count, Share, Table
@@ -42,6 +42,17 @@ class AWDEncoder(Encoder, AWD):
         mode: Mode = "direct"
         fraction: Annotated[float, Field(gt=0, le=1)] = 1.0
         backward: bool = False
+
+        @model_validator(mode="after")
+        def _whole(self) -> "AWDEncoder.Config":
+            if self.mode != "direct" and self.cell != "lstm":
+                raise ValueError(
+                    f"mode {self.mode}: sparse layers are an LSTM's; with {self.cell} leave it out"
+                )
+            if (self.mode == "direct") != (self.fraction == 1):
+                what = f"mode {self.mode}, fraction {self.fraction:g}: a sparse mode and a fraction below 1"
+                raise ValueError(f"{what} go together; set both or neither")
+            return self
 
     def __init__(self, config: Any, *, size: int) -> None:
         AWD.__init__(self, size=size, **config.model_dump(exclude={"type", "input", "backward"}))

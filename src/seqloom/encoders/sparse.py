@@ -50,6 +50,13 @@ class Sparse(Encoder, Recurrent):
                 raise ValueError("fraction finds blocks and density by itself; leave them out")
             if self.fraction is not None and self.fraction > 1:
                 raise ValueError("fraction is at most 1")
+            # The default mode is in every saved table, with a fraction or without.
+            if self.fraction is None and self.mode != "sparse_all":
+                raise ValueError(f"mode {self.mode} says where a fraction applies; give fraction too")
+            if self.fraction is not None and self.fraction < 1 and self.mode == "direct":
+                raise ValueError(
+                    f"mode direct is dense; take fraction 1, or another mode for {self.fraction:g}"
+                )
             blocks, density = self.geometry
             if not 1 <= density * blocks <= blocks:
                 what = f"{blocks} blocks of density {density:g}"
