@@ -7,7 +7,7 @@ import torch
 
 from seqloom.api import load as load_model
 from seqloom.deploy.legacy import import_cove
-from seqloom.errors import ModelError
+from seqloom.errors import DataError, ModelError
 from seqloom.model.folder import load
 
 FOLDER = Path(__file__).parents[1] / "golden" / "cove"
@@ -40,6 +40,11 @@ def test_a_folder_with_words_encodes_and_translates_into_none(tmp_path, seqloom)
     assert "imported" in str(told)
 
 
+def test_a_word_without_a_vector_is_zero(tmp_path):
+    import_cove(PUBLISHED, tmp_path)
+    assert not load(tmp_path).network.embedders["words"].table.weight.any()
+
+
 class Runs:
     """What writes a file when an ordinary unpickler meets it."""
 
@@ -69,6 +74,7 @@ def test_nothing_that_a_file_holds_is_run(tmp_path):
         ),
         (lambda held: held.update(weight_hh_l0=torch.zeros(3)), r"should have 2 dimensions, has shape \(3,\)"),
         (dict.clear, "weight_ih_l0 is missing"),
+        (lambda held: held["bias_hh_l1"].fill_(torch.nan), "bias_hh_l1 holds a number that is infinite or NaN"),
     ],
 )
 def test_weights_that_do_not_fit_are_named_with_their_shapes(change, told, tmp_path):
@@ -89,5 +95,5 @@ def test_what_is_no_such_file_or_would_be_written_over_is_told(tmp_path):
     with pytest.raises(ModelError, match="is there already"):
         import_cove(PUBLISHED, tmp_path)
     (tmp_path / "vectors.txt").write_text("a 1 2\nb 1 2\n")
-    with pytest.raises(ModelError, match="vectors of 2 numbers, the encoder reads 10"):
+    with pytest.raises(DataError, match=r"^\S*vectors\.txt: has vectors of 2 numbers, the encoder reads 10$"):
         import_cove(PUBLISHED, tmp_path / "model", tmp_path / "vectors.txt")

@@ -63,6 +63,18 @@ def test_without_a_store_the_words_are_those_of_the_model_there(corpus, origin):
     assert vectors(model, ["moth", "crow"])[0, :, :3].tolist() == [[2.0] * 3, [0.0] * 3]
 
 
+def test_how_many_words_the_model_there_knows_is_told_and_none_is_refused(corpus, origin, tmp_path, caplog):
+    (corpus / "pos-train.txt").write_text("moth NOUN\nsees VERB\nunheard NOUN\n")
+    tiny.trained(over(corpus, origin), tmp_path / "run")
+    what = f"embedders.cove: the model of {origin} knows 2 of the 3 different words in training"
+    assert f"{what}; it lacks unheard" in caplog.messages
+    (corpus / "pos-train.txt").write_text("strange NOUN\n")
+    with pytest.raises(
+        ConfigError, match="knows 0 of the 1 different words in training; it lacks strange; name in"
+    ):
+        tiny.trained(over(corpus, origin), tmp_path / "other")
+
+
 def test_a_store_of_another_size_is_refused(corpus, origin):
     config = over(corpus, origin, vectors="wide")
     config["vectors"] = store(corpus / "wide.txt", STORE, size=4)

@@ -117,6 +117,11 @@ def _check(weights: Mapping[str, Tensor], shapes: Mapping[str, tuple[int, ...]])
         for name, shape in shapes.items()
         if name in weights and tuple(weights[name].shape) != shape
     ]
+    wrong += [
+        f"{name} holds a number that is infinite or NaN"
+        for name, one in weights.items()
+        if not one.isfinite().all()
+    ]
     if wrong:
         more = f"; and {len(wrong) - 5} more" if len(wrong) > 5 else ""
         raise ModelError(

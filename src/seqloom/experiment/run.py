@@ -22,6 +22,7 @@ from seqloom.files import recover_folder, replacing_folder, write_json
 from seqloom.model.build import build
 from seqloom.model.card import parameters
 from seqloom.model.folder import CONFIG, Assembly, load, save
+from seqloom.model.known import tell_known
 from seqloom.model.plan import Plan, lay_out
 from seqloom.model.streaming import Streamer, Windows, evaluated
 from seqloom.model.task import Batcher, Task, bind, check_indexes, fit, tell_unseen
@@ -210,6 +211,7 @@ def _new(
 ) -> Assembly:
     stores = {name: Vectors.open(one.path) for name, one in table.vectors.items()}
     parts = carried(plan)
+    tell_known(plan, tasks, training, parts.vocabularies)
     start = table.training.begin
     before = begun(start.path, start.parts, check_indexes(tasks)) if start else Carried()
     fitted = fit(tasks, training, parts.vocabularies)
