@@ -152,6 +152,21 @@ def _recovered(folder: Path) -> str:
     return text
 
 
+def test_the_folder_that_one_is_in_can_be_recovered_but_not_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "model").mkdir()
+    write_folder(tmp_path / ".model.previous", "old")
+    monkeypatch.chdir(tmp_path / "model")
+    recover_folder(".")
+    assert not (tmp_path / ".model.previous").exists()
+    for place in (".", "..", tmp_path):
+        with pytest.raises(ConfigError, match="holds the folder that you are in; give another name"):
+            write_folder(Path(place), "new")
+    write_folder(Path("../other"), "new")
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["model", "other"]
+
+
 def test_json(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     write_json(path, {"ë": [1, None]})

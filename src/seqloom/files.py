@@ -107,8 +107,13 @@ def replacing_folder(path: str | Path) -> Iterator[Path]:
 
     A kill at any moment leaves the old folder or the new one whole, if need be under the name that
     `recover_folder` looks for.
+
+    Raises:
+        ConfigError: the path is the working folder or one around it, and may hold anything.
     """
-    path = Path(path)
+    path = Path(path).resolve()
+    if Path.cwd().is_relative_to(path):
+        raise ConfigError(f"{path}: holds the folder that you are in; give another name")
     partial, previous = _partial(path), _previous(path)
     recover_folder(path)
     shutil.rmtree(partial, ignore_errors=True)
@@ -129,7 +134,7 @@ def replacing_folder(path: str | Path) -> Iterator[Path]:
 
 def recover_folder(path: str | Path) -> None:
     """Mend what a kill in the middle of `replacing_folder` left: the whole older folder gets its name back."""
-    path = Path(path)
+    path = Path(path).resolve()
     previous = _previous(path)
     if not path.exists() and previous.exists():
         previous.rename(path)

@@ -134,7 +134,7 @@ def _encoders(
     from seqloom.errors import ConfigError
     from seqloom.evaluation.transfer import baseline
 
-    found = {} if model is None else {name or model.name: _of_model(model, encoder, pool, tokenizer)}
+    found = {} if model is None else {name or model.resolve().name: _of_model(model, encoder, pool, tokenizer)}
     if baselines and vectors is None:
         raise ConfigError("--baseline needs --vectors, the word vectors that it is made of")
     if baselines and vectors is not None:
