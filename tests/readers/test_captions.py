@@ -49,6 +49,7 @@ def test_every_caption_goes_with_the_features_of_its_image(listed):
         ({"captions_txt": "a.jpg One\n"}, "captions.txt:1.*should be IMAGE#NUMBER"),
         ({"train_txt": "c.jpg\n"}, r'train.txt:1.*no features of the image "c.jpg".*2 rows'),
         ({"names_txt": "a.jpg\n"}, "2 rows for 1 names"),
+        ({"names_txt": "a.jpg\n\na.jpg\n"}, r'names.txt:3: the image "a.jpg" is there twice'),
     ],
 )
 def test_images_and_captions_that_lack_each_other_are_told(listed, changed, message):
@@ -59,6 +60,9 @@ def test_images_and_captions_that_lack_each_other_are_told(listed, changed, mess
 def test_features_that_are_no_array_are_told(listed, tmp_path):
     (tmp_path / "features.npy").write_bytes(b"no array")
     with pytest.raises(DataError, match=r"features.npy.*is no numpy array"):
+        listed()
+    np.save(tmp_path / "features.npy", np.array([["1", "2"], ["3", "4"]]))
+    with pytest.raises(DataError, match=r"features.npy.*should hold numbers, found an array of <U1"):
         listed()
 
 
@@ -82,6 +86,22 @@ def test_a_json_file_has_its_splits_behind_its_name(tmp_path):
         list(one.read(f"{path}#test"))
 
 
+def test_tokens_of_a_json_file_are_lower_cased_like_raw_text(tmp_path):
+    images = [{"split": "train", "sentences": [{"tokens": ["One", "Dog"]}, {"raw": "A Dog"}]}]
+    (tmp_path / "all.json").write_text(json.dumps({"images": images}))
+    np.save(tmp_path / "features.npy", np.eye(1))
+    rows = reader(features=str(tmp_path / "features.npy"), lower=True).read(f"{tmp_path}/all.json#train")
+    assert [row["source"] for row in rows] == [["one", "dog"], ["a", "dog"]]
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+def test_an_array_without_names_has_a_row_for_each_image_of_the_json_file(tmp_path, rows):
+    (tmp_path / "all.json").write_text(json.dumps({"images": IMAGES}))
+    np.save(tmp_path / "features.npy", np.eye(rows))
+    with pytest.raises(DataError, match=rf"features.npy: has {rows} rows for 2 images"):
+        list(reader(features=str(tmp_path / "features.npy")).read(f"{tmp_path}/all.json#train"))
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -93,7 +113,7 @@ def test_a_json_file_has_its_splits_behind_its_name(tmp_path):
 )
 def test_a_json_file_in_another_form_is_refused(tmp_path, text, message):
     (tmp_path / "all.json").write_text(text)
-    np.save(tmp_path / "features.npy", np.eye(2))
+    np.save(tmp_path / "features.npy", np.eye(1))
     with pytest.raises(DataError, match=message):
         list(reader(features=str(tmp_path / "features.npy")).read(f"{tmp_path}/all.json#train"))
 

@@ -32,7 +32,7 @@ class Captions(Reader):
         stand train.1.en, train.2.en, ... and train.1.de, ..., whose line n is a caption of image n; the first language
         is the source; with [en, en], each caption goes with the next one of its image. `features`: a numpy array (.npy)
         with a row for each image of the list `names`, or, without it, for each of the JSON file; a row may be the
-        features of several crops.
+        features of several crops. `lower`: whether letters are lower-cased, those of a JSON file's tokens too.
         """
 
         type: Literal["captions"] = "captions"
@@ -87,7 +87,10 @@ class Captions(Reader):
         return {name: self._cut(cell) for name, cell in zip(self.texts, cells, strict=True)}
 
     def _cut(self, text: str) -> list[str]:
-        return tokenize(text.lower() if self.config.lower else text, self.config.tokenizer)
+        return tokenize(self._cased(text), self.config.tokenizer)
+
+    def _cased(self, text: str) -> str:
+        return text.lower() if self.config.lower else text
 
     def _of_list(self, path: str) -> Iterator[Example]:
         captions, features = self._captions(), self._features()
@@ -113,16 +116,14 @@ class Captions(Reader):
                 found.setdefault(image, []).append(caption)
         return found
 
-    def _features(self) -> "_Features":
-        names = (
-            None
-            if self.config.names is None
-            else [name for _, name in lines(self.config.names) if name.strip()]
-        )
-        return _Features(self.config.features, names)
+    def _features(self, images: int | None = None) -> "_Features":
+        """The array, which has a row for each name of `names`, or without it for each of the images."""
+        names = self.config.names
+        return _Features(self.config.features, None if names is None else _rows_by_name(names), images)
 
     def _of_json(self, path: str, split: str) -> Iterator[Example]:
-        images, features = _images(path), self._features()
+        images = _images(path)
+        features = self._features(len(images))
         splits = dict.fromkeys(str(one.get("split")) for one in images)
         if split not in splits:
             raise DataError(f'no image is of the split "{split}" ({", ".join(splits)})', locate(path))
@@ -143,7 +144,7 @@ class Captions(Reader):
 
     def _sentence(self, one: Any, name: str, path: str) -> list[str]:
         if isinstance(one, dict) and isinstance(one.get("tokens"), list):
-            return [str(token) for token in one["tokens"]]
+            return [self._cased(str(token)) for token in one["tokens"]]
         if isinstance(one, dict) and isinstance(one.get("raw"), str):
             return self._cut(one["raw"])
         raise DataError(f'a sentence of the image "{name}" has neither tokens nor raw text', locate(path))
@@ -172,19 +173,21 @@ class Captions(Reader):
 class _Features:
     """The rows of an array, by the names of images or by number."""
 
-    def __init__(self, path: str, names: list[str] | None) -> None:
-        self.named, self.path = path, locate(path)
+    def __init__(self, path: str, places: Mapping[str, int] | None, images: int | None) -> None:
+        self.named, self.path, self.places = path, locate(path), places
         try:
             self.rows = np.load(self.path, mmap_mode="r", allow_pickle=False)
         except (OSError, ValueError) as fault:
             raise DataError(
                 f"is no numpy array of numbers ({fault}); numpy.save writes one", self.path
             ) from None
+        if self.rows.dtype.kind not in "fiu":
+            raise DataError(f"should hold numbers, found an array of {self.rows.dtype}", self.path)
         if self.rows.ndim not in (2, 3):
             raise DataError(f"should have a row for each image, found the shape {self.rows.shape}", self.path)
-        self.places = None if names is None else {name: place for place, name in enumerate(names)}
-        if names is not None and len(names) != len(self.rows):
-            raise DataError(f"has {len(self.rows):,} rows for {len(names):,} names of images", self.path)
+        expected, what = (images, "images") if places is None else (len(places), "names of images")
+        if expected not in (None, len(self.rows)):
+            raise DataError(f"has {len(self.rows):,} rows for {expected:,} {what}", self.path)
 
     def of(self, name: str, path: str, line: int | None, place: int = 0) -> ArrayRow:
         """Where the features of an image are."""
@@ -195,6 +198,18 @@ class _Features:
             )
             raise DataError(f"{what}; leave the image out, or add its row", locate(path), line)
         return ArrayRow(self.named, found)
+
+
+def _rows_by_name(path: str) -> dict[str, int]:
+    """The row of each image of a list of names, none of which may come twice."""
+    found: dict[str, int] = {}
+    for number, name in lines(path):
+        if name in found:
+            what = f'the image "{name}" is there twice, and a row of features with each; leave one out'
+            raise DataError(what, locate(path), number)
+        if name.strip():
+            found[name] = len(found)
+    return found
 
 
 def _split(path: str) -> tuple[str, str]:
