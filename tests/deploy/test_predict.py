@@ -9,6 +9,7 @@ from seqloom.deploy import predict as module
 from seqloom.deploy.predict import predicted, written
 from seqloom.errors import DataError
 from seqloom.model.folder import Assembly, load
+from tests import tiny
 
 TEXT = "the moth sees\n\na grey river finds the lamp\r\nmoth lifts stone"
 
@@ -80,3 +81,30 @@ def test_an_empty_file_gives_nothing(model: Assembly, tmp_path: Path) -> None:
     (tmp_path / "empty.txt").write_text("")
     assert said(model, "pos", tmp_path / "empty.txt") == ""
     assert said(model, "pos", tmp_path / "empty.txt", as_data=True) == ""
+
+
+@pytest.fixture
+def pairs(corpus: Path, tmp_path: Path) -> Assembly:
+    """A model that reads two texts."""
+    (tmp_path / "pairs.tsv").write_text("premise\thypothesis\tlabel\na b\tc\tyes\n")
+    config = tiny.one(corpus)
+    config["encoders"]["shared"]["bidirectional"] = True
+    head = {"type": "pair", "bcn": {"hidden": 3, "reduction": 2, "pieces": 2}}
+    reader = {"type": "table", "train": str(tmp_path / "pairs.tsv")}
+    config["tasks"] = {"pair": {"reader": reader, "encoder": "shared", "head": head}}
+    return tiny.untrained(config)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [("b c no tab", "1 texts in a line, 2 are needed"), ("a\t ", "hypothesis: the text has no tokens")],
+)
+def test_a_line_that_cannot_be_predicted_is_told_by_file_and_line(
+    pairs: Assembly, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str, message: str
+) -> None:
+    (tmp_path / "in.txt").write_text(f"a\tb\n\n{line}\n")
+    with pytest.raises(DataError, match=f"^{tmp_path / 'in.txt'}:3: {message}"):
+        said(pairs, "pair", tmp_path / "in.txt")
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(f"{line}\n".encode())))
+    with pytest.raises(DataError, match=f"^standard input:1: {message}"):
+        said(pairs, "pair", None)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from seqloom.data.vocabulary import Vocabularies
+from seqloom.errors import DataError
 from seqloom.evaluation import evaluate
 from seqloom.files import lines, numbered
 from seqloom.model.folder import Assembly
@@ -50,10 +51,14 @@ def written(
         as_data: the file has the form of the task's training files rather than lines of text.
         as_json: one JSON object an example: its texts and the prediction.
         explain: one JSON object an example: its texts and what lies behind the prediction.
+
+    Raises:
+        DataError: a line that cannot be read, by file and line.
     """
+    where = str(source or "standard input")
     examples: Iterator[Example | None]
-    examples = task.reader.read(str(source)) if as_data and source else _parsed(task, source)
-    rows = _rows(task, examples)
+    examples = task.reader.read(where) if as_data and source else _parsed(task, source, where)
+    rows = _rows(task, (one and {**one, "place": (where, one["line"])} for one in examples))
     while chunk := list(islice(rows, CHUNK)):
         full = [one for row in chunk for one in row if one is not None]
         found = iter(predicted(model, task, full, explain=explain))
@@ -78,11 +83,13 @@ def _rows(task: Task, examples: Iterator[Example | None]) -> Iterator[list[Examp
         yield [example for _, example in group]
 
 
-def _parsed(task: Task, source: Path | None) -> Iterator[Example | None]:
+def _parsed(task: Task, source: Path | None, where: str) -> Iterator[Example | None]:
     """Examples line by line, None for a line without text, so that line by line goes out too."""
-    numbered_lines = lines(source) if source else numbered(sys.stdin.buffer, "standard input")
-    for number, line in numbered_lines:
-        yield {**task.reader.parse(line), "line": number} if line.strip() else None
+    for number, line in lines(source) if source else numbered(sys.stdin.buffer, where):
+        try:
+            yield {**task.reader.parse(line), "line": number} if line.strip() else None
+        except DataError as fault:
+            raise DataError(fault.what, where, number) from None
 
 
 def _line(task: Task, example: Example | None, one: Any, as_json: bool) -> str:
