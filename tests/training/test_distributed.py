@@ -39,6 +39,14 @@ def plain(corpus: Path, **training: Any) -> dict[str, Any]:
     return config
 
 
+def text(corpus: Path) -> dict[str, Any]:
+    """A language model of three streams, of which the ranks have two and one."""
+    reader = {"type": "lines", "train": str(corpus / "kind-train.tsv"), "dev": str(corpus / "kind-dev.tsv")}
+    config = tiny.one(corpus, stream={"window": 3}, batch=3)
+    config["tasks"] = {"lm": {"reader": reader, "encoder": "shared", "head": {"type": "language"}}}
+    return config
+
+
 EVEN: dict[str, dict[str, Any]] = {
     "odd batches": {"batch": 5},
     "a row a batch": {"batch": 1},
@@ -165,8 +173,11 @@ def done(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Done:
     first = [Job(name, plain(corpus, **keys), folder / name) for name, keys in EVEN.items()]
     whole = tiny.two(corpus, list(tiny.SIZES), **PLATEAU)
     first += [Job("unbroken", whole, folder / "unbroken")]
+    first += [Job("text", text(corpus), folder / "text")]
+    first += [Job("text, broken", text(corpus), folder / "text, broken", "interrupted")]
     first += [Job(name, whole, folder / name, name) for name in ("nan", "interrupted", "killed")]
     second = [Job(f"{name}, resumed", whole, folder / name) for name in ("interrupted", "killed")]
+    second += [Job("text, resumed", text(corpus), folder / "text, broken")]
     return Done(folder, [*pair(first), *pair(second)])
 
 
@@ -186,7 +197,7 @@ def test_two_ranks_give_the_gradients_of_one_process(
             assert left["tasks"][task] == sums | {"loss": pytest.approx(sums["loss"], abs=1e-6)}
 
 
-@pytest.mark.parametrize("name", [*EVEN, "unbroken", "interrupted, resumed", "killed, resumed"])
+@pytest.mark.parametrize("name", [*EVEN, "unbroken", "text", "interrupted, resumed", "killed, resumed"])
 def test_both_ranks_end_with_the_weights_and_only_the_first_writes(name: str, done: Done) -> None:
     first, second = done.own(name)
     assert first == second
@@ -205,6 +216,12 @@ def test_an_interrupt_to_one_rank_stops_both_after_the_step_with_their_state_sav
     assert [(told["said"], told["step"]) for told in done.told("interrupted")] == [("Interrupted: ", 5)] * 2
     assert tiny.told(done.folder / "interrupted", "evaluate") == tiny.told(done.folder / "unbroken", "evaluate")
     assert tiny.weights(done.folder / "interrupted") == tiny.weights(done.folder / "unbroken")
+
+
+def test_every_rank_goes_on_from_the_states_of_its_own_streams(done: Done) -> None:
+    assert done.told("text, broken")[1]["step"] < done.told("text")[1]["step"]
+    assert [told["said"] for told in done.told("text, resumed")] == ["nothing", "nothing"]
+    assert tiny.weights(done.folder / "text, broken") == tiny.weights(done.folder / "text")
 
 
 def test_a_loss_that_is_no_number_on_one_rank_stops_both(done: Done) -> None:

@@ -6,16 +6,23 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from seqloom.errors import TrainingError
 from seqloom.evaluation.running import detached
+from seqloom.training.distributed import Ranks
 
-MARK = "*state/"
-"""Before the names of kept states; no task can begin so."""
+MARK = "*state"
+"""What the names of kept states begin with, which no task can; the number of a rank that does not lead follows."""
 
 
 class Carried:
-    """The state of each task's streams, by the part of a step's batches that they are in."""
+    """The state of each task's streams, by the part of a step's batches that they are in.
 
-    def __init__(self) -> None:
+    Args:
+        ranks: this process among those of the run; each carries the states of its own streams.
+    """
+
+    def __init__(self, ranks: Ranks) -> None:
+        self.ranks = ranks
         self.states: dict[tuple[str, int], Any] = {}
 
     def before(self, task: str, part: int, fresh: bool) -> Any:
@@ -28,23 +35,37 @@ class Carried:
             self.states[task, part] = detached(state)
 
     def tensors(self) -> dict[str, Tensor]:
-        """All states, flat."""
-        found: dict[str, Tensor] = {}
+        """All states of all ranks, flat; every rank must ask for them."""
+        own: dict[str, Tensor] = {}
         for (task, part), state in self.states.items():
-            _flatten(f"{MARK}{task}/{part}", state, found)
-        return found
+            _flatten(f"{task}/{part}", state, own)
+        every = self.ranks.gather(own)
+        return {f"{_mark(rank)}/{name}": one for rank, found in enumerate(every) for name, one in found.items()}
 
     def restore(self, tensors: Mapping[str, Tensor], device: torch.device) -> None:
-        """Go back to what was kept."""
+        """Go back to what this rank kept.
+
+        Raises:
+            TrainingError: another number of processes kept states.
+        """
+        kept = {name: tensor for name, tensor in tensors.items() if name.startswith(MARK)}
+        ranks = len({name.partition("/")[0] for name in kept})
+        if kept and ranks != self.ranks.size:
+            what = f"each process carries the states of its streams: {ranks} did, and {self.ranks.size} would go on"
+            raise TrainingError(f"{what}; resume with as many (torchrun --nproc-per-node {ranks})")
         nested: dict[Any, Any] = {}
-        for name, tensor in tensors.items():
-            if name.startswith(MARK):
-                task, *places = name.removeprefix(MARK).split("/")
-                inside = nested.setdefault((task, int(places[0])), {})
-                for place in places[1:-1]:
+        for name, tensor in kept.items():
+            mark, task, part, *places = name.split("/")
+            if mark == _mark(self.ranks.rank):
+                inside = nested.setdefault((task, int(part)), {})
+                for place in places[:-1]:
                     inside = inside.setdefault(int(place), {})
                 inside[int(places[-1])] = tensor.to(device)
         self.states = {key: _folded(one) for key, one in nested.items()}
+
+
+def _mark(rank: int) -> str:
+    return f"{MARK}{rank or ''}"
 
 
 def _flatten(name: str, state: Any, found: dict[str, Tensor]) -> None:

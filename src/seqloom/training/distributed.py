@@ -5,7 +5,7 @@ ranks exchange those that have one, with the counts, as one flat tensor.
 """
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,6 +15,8 @@ from itertools import count
 import numpy as np
 import torch
 import torch.distributed as dist
+from safetensors.torch import load as unpacked
+from safetensors.torch import save as packed
 from torch import Tensor
 from torch._C._distributed_c10d import PrefixStore, Store
 from torch.distributed.rendezvous import rendezvous
@@ -80,6 +82,25 @@ class Ranks:
         with _together():
             dist.broadcast(told, 0)
         return float(told)
+
+    def gather(self, tensors: Mapping[str, Tensor]) -> list[dict[str, Tensor]]:
+        """The tensors of every rank, in the order of ranks, on the CPU; names and shapes may differ."""
+        own = {name: one.detach().cpu().contiguous() for name, one in tensors.items()}
+        if self.size == 1:
+            return [own]
+        # Whatever the ranks hold travels as bytes, as many as the longest needs.
+        flat = torch.frombuffer(bytearray(packed(own)), dtype=torch.uint8).to(self.device)
+        sizes = [torch.zeros(1, dtype=torch.int64, device=self.device) for _ in range(self.size)]
+        with _together():
+            dist.all_gather(sizes, torch.tensor([len(flat)], device=self.device))
+        padded = flat.new_zeros(max(map(int, sizes)))
+        padded[: len(flat)] = flat
+        found = [torch.empty_like(padded) for _ in sizes]
+        with _together():
+            dist.all_gather(found, padded)
+        return [
+            unpacked(one[: int(size)].cpu().numpy().tobytes()) for one, size in zip(found, sizes, strict=True)
+        ]
 
     def wait(self) -> None:
         """Wait until all ranks are here."""

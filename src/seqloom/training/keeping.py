@@ -88,10 +88,11 @@ class Keeper:
                 self._model(partial, at)
 
     def save_last(self, at: Standing, report: Report) -> None:
-        """Save the last model with the state of the run, at once: a kill leaves the one before."""
+        """Save the last model with the state of the run, at once: a kill leaves the one before; all ranks must ask."""
+        carried = self.carried.tensors()
         if self.run is None:
             return
-        tensors = self.updates.tensors() | self.carried.tensors()
+        tensors = self.updates.tensors() | carried
         if self.average:
             tensors |= {f"{OWN}{name}": one for name, one in self.weights().items()}
             tensors |= {f"{AVERAGE}{name}": one for name, one in self.average.items()}

@@ -92,7 +92,7 @@ class Trainer:
         if ranks.size == 1:
             self.updates.look_up_sparsely(self.network)
         self.averaging = _averaging(config)
-        self.carried = Carried()
+        self.carried = Carried(ranks)
         keeps = run if ranks.leads else None
         self.keeper = Keeper(keeps, model, self.schedule, self.updates, self.averaging, self.carried, data)
         self.at = Standing()
