@@ -5,20 +5,11 @@ from hypothesis import strategies as st
 
 from seqloom.errors import ConfigError
 from seqloom.nn import RecurrentLayer, SparseLSTM
-from seqloom.nn.blocks import blocks_of_density, dense_parameters, reductions, solved
-from seqloom.progress import showing
+from seqloom.nn.awd import AWD
+from seqloom.nn.blocks import blocks_of_density, dense_parameters, reductions
+from seqloom.nn.sparse import missed
 
 LENGTHS = torch.tensor([5, 2, 3])
-
-
-class Heard:
-    """A display that keeps notices."""
-
-    def __init__(self):
-        self.notices = []
-
-    def notice(self, text):
-        self.notices.append(text)
 
 
 def x(size):
@@ -81,16 +72,19 @@ def test_weight_drop_falls_on_recurrent_weights_of_both_directions_in_training()
     torch.testing.assert_close(layer.eval()(x(8), LENGTHS)[0], evaluated)
 
 
-def test_a_budget_that_is_missed_is_told_with_what_comes_nearer():
-    heard = Heard()
-    with showing(heard):
-        SparseLSTM(400, 1725, reduce_in=1, reduce_out=0.66666)
-        SparseLSTM(40, 40, reduce_in=0.5, reduce_out=0.5)
-    (told,) = heard.notices
-    assert "6,741,300 parameters" in told
-    assert "a dense 400 -> 1150 has 7,139,200, 5.6% fewer than wanted" in told
-    assert "blocks: 2, density: 0.5 has +2.9%" in told
-    assert solved(400, 1725, blocks=2, density=0.5).parameters == pytest.approx(7139200 * 1.029, rel=0.001)
+def test_a_budget_that_is_missed_is_told_by_layer():
+    stack = AWD("lstm", 40, 172, 2, mode="sparse_hidden", fraction=0.66666)
+    first, second = stack.layer0.blocks, stack.layer1.blocks
+    (told,) = missed(stack)
+    assert told.startswith("layer0: sparse LSTM layer 40 -> 172, blocks: 3, density: 1.0000")
+    assert f"a dense 40 -> 115 has 72,220, {-first.missed:.1%} fewer than wanted" in told
+    assert -first.missed > 0.01 > abs(second.missed)
+
+
+def test_the_least_density_may_be_rounded():
+    assert SparseLSTM(9, 9, blocks=3, density=0.3333).blocks == SparseLSTM(9, 9, blocks=3, density=1 / 3).blocks
+    with pytest.raises(ConfigError, match="at least 1/3"):
+        SparseLSTM(9, 9, blocks=3, density=0.333)
 
 
 def test_equivalent_of_blocks_and_density_has_the_same_input_and_about_as_many_parameters():

@@ -130,8 +130,19 @@ def test_a_run_begins_with_no_vocabulary_in_another_order(corpus, tmp_path, orde
     table["training"]["begin"] = {"path": str(tmp_path / "first")}
     trained(table, tmp_path / "second")
     table["embedders"]["words"] = sparse | {"order": orders[1]}
-    with pytest.raises(ConfigError, match=r'training\.begin: the vocabulary "words" goes by \w+ in .*first, here'):
+    with pytest.raises(
+        ConfigError, match=r'training\.begin: the vocabulary "words" goes by \w+ in .*first, here'
+    ):
         trained(table, tmp_path / "third")
+
+
+def test_layers_that_miss_their_parameters_are_told_when_training_begins(corpus, tmp_path, caplog):
+    encoder = {"mode": "sparse_hidden", "fraction": 0.66666, "hidden": 20}
+    trained(config(corpus, encoder=encoder, steps=1, epochs=None), tmp_path)
+    assert "encoders.stack.layer1: sparse LSTM layer 20 -> 5" in caplog.text
+    caplog.clear()
+    Model.load(tmp_path)
+    assert "sparse LSTM layer" not in caplog.text
 
 
 def test_training_ends_at_its_goal(corpus, tmp_path):

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from seqloom.config import Count, Positive, Share, Table
 from seqloom.data.batch import Encoded
 from seqloom.encoders import Encoder, Input
-from seqloom.nn.blocks import Mode, reductions
+from seqloom.nn.blocks import Mode, reads_all, reductions
 from seqloom.nn.dropout import LockedDropout
 from seqloom.nn.recurrent import Recurrent
 from seqloom.nn.sparse import SparseLSTM
@@ -58,7 +58,7 @@ class Sparse(Encoder, Recurrent):
                     f"mode direct is dense; take fraction 1, or another mode for {self.fraction:g}"
                 )
             blocks, density = self.geometry
-            if not 1 <= density * blocks <= blocks:
+            if not reads_all(blocks, density):
                 what = f"{blocks} blocks of density {density:g}"
                 raise ValueError(f"{what}: density lies from 1/blocks, which reads every input once, to 1")
             return self

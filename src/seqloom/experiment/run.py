@@ -28,6 +28,8 @@ from seqloom.model.streaming import Streamer, Windows, evaluated
 from seqloom.model.task import Batcher, Task, bind, check_indexes, fit, tell_unseen
 from seqloom.model.transfer import Carried, begin, begun, carried
 from seqloom.model.widen import widened
+from seqloom.nn.sparse import missed
+from seqloom.progress import notice
 from seqloom.training import checkpoint
 from seqloom.training.distributed import Ranks, ranks
 from seqloom.training.keeping import BEST, LAST, same_data
@@ -220,6 +222,8 @@ def _new(
     for name, store in stores.items():
         settings["vectors"][name]["size"] = store.size
     network = build(plan, tasks, vocabularies, stores=stores, weights=parts.weights, seed=table.seed)
+    for told in missed(network):
+        notice(told)
     if start:
         begin(network, before.weights, start.path)
     return Assembly(settings, plan, tasks, vocabularies, network, {})

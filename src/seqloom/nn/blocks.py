@@ -81,11 +81,16 @@ def blocks_of_density(size: int, hidden: int, blocks: int, density: float, parts
     Raises:
         ConfigError: blocks and density leave a part of the input unread, or a block would be empty.
     """
-    if not (blocks >= 1 and density <= 1 and 1 / blocks <= density):
+    if not reads_all(blocks, density):
         needed = f"at least 1/{blocks} = {1 / blocks:.4f}" if blocks >= 1 else "with at least 1 block"
         what = f"blocks {blocks}, density {density}: the blocks would leave inputs unread"
         raise ConfigError(f"a sparse LSTM: {what}; density must be {needed}, and at most 1")
-    return _laid_out(size, hidden, blocks, density, parts, None)
+    return _laid_out(size, hidden, blocks, max(density, 1 / blocks), parts, None)
+
+
+def reads_all(blocks: int, density: float) -> bool:
+    """Whether so many blocks of that density can read every input; 1/blocks may be rounded to 4 digits."""
+    return blocks >= 1 and 1 / blocks - 1e-4 <= density <= 1
 
 
 def blocks_of_reduction(size: int, hidden: int, reduce_in: float, reduce_out: float, parts: int = 1) -> Blocks:
@@ -129,7 +134,7 @@ def solved(
         ConfigError: neither pair is given whole, or what is given cannot be met.
     """
     reduced = reduce_in is not None and reduce_out is not None
-    if blocks is not None and density is not None and not (reduced and not 1 <= blocks * density <= blocks):
+    if blocks is not None and density is not None and not (reduced and not reads_all(blocks, density)):
         return blocks_of_density(size, hidden, blocks, density, parts)
     if reduce_in is None or reduce_out is None:
         raise ConfigError("a sparse LSTM needs blocks and density, or reduce_in and reduce_out")

@@ -1,19 +1,18 @@
 """LSTM layers that are sparse by construction."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from seqloom.nn.blocks import Blocks, Segment, dense_parameters, solved
+from seqloom.nn.blocks import Segment, solved
 from seqloom.nn.dropout import thinned
 from seqloom.nn.recurrent import Initial, RecurrentLayer
 from seqloom.nn.unrolling import State, unroll
-from seqloom.progress import notice
 
 MISSED = 0.01
-"""By which share of the parameters wanted a layer may miss them without a word."""
+"""By which share a layer may miss the parameters wanted without a word."""
 
 
 class SparseLSTM(nn.Module):
@@ -69,8 +68,6 @@ class SparseLSTM(nn.Module):
             first, last = self.blocks.outputs[index]
             block = RecurrentLayer("lstm", parts * (end - begin), last - first, bidirectional)
             self.add_module(f"block{index}", block)
-        if abs(self.blocks.missed) > MISSED:
-            notice(_told(self.blocks))
 
     @property
     def layers(self) -> list[RecurrentLayer]:
@@ -157,13 +154,9 @@ class _Spread(torch.autograd.Function):
         return each.view(time, batch, size).transpose(0, 1), None, None
 
 
-def _told(blocks: Blocks) -> str:
-    """That the parameters are not those wanted, and which other geometry would come near."""
-    fewer = len(blocks.inputs) - 1
-    more = "more" if blocks.missed > 0 else "fewer"
-    told = f"{blocks.report()}, {abs(blocks.missed):.1%} {more} than wanted"
-    if blocks.density < 1 or fewer < 1:
-        return told
-    near = solved(blocks.size, blocks.hidden, blocks=fewer, density=1 / fewer, parts=blocks.parts)
-    gap = near.parameters / dense_parameters(*blocks.equivalent) - 1
-    return f"{told}, since its blocks read all inputs already; blocks: {fewer}, density: {1 / fewer:.4g} has {gap:+.1%}"
+def missed(network: nn.Module) -> Iterator[str]:
+    """The sparse layers of a network whose parameters are not those wanted, by name, in words."""
+    for name, layer in network.named_modules():
+        if isinstance(layer, SparseLSTM) and abs(gap := layer.blocks.missed) > MISSED:
+            told = f"{layer.blocks.report()}, {abs(gap):.1%} {'more' if gap > 0 else 'fewer'} than wanted"
+            yield f"{name}: {told}, since its blocks are whole; with other sizes it may come nearer"
