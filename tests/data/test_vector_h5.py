@@ -38,6 +38,9 @@ def test_it_is_opened_and_converted_as_any_vectors(tmp_path, monkeypatch):
         ({"embedding": np.ones((3, 2)), "words_flatten": "a\nb"}, "lists 2 words, embedding has 3 rows"),
         ({"embedding": np.ones((3, 2))}, "should hold a matrix embedding and its words .* it holds embedding"),
         ({}, "it holds nothing"),
+        ({"embedding/of": np.ones((1, 2)), "words_flatten": "a"}, "should hold a matrix embedding"),
+        ({"embedding": np.array([[b"x"]]), "words_flatten": "a"}, "should hold a matrix embedding"),
+        ({"embedding": np.ones((1, 2)), "words_flatten/of": "a"}, "should hold a matrix embedding"),
     ],
 )
 def test_what_does_not_fit_is_told(sets, told, tmp_path):

@@ -106,6 +106,15 @@ def test_what_cannot_be_done_is_told(model, corpus):
         expand(model, Vectors.of(["zzz"], np.ones((1, 4), np.float32)))
     with pytest.raises(ConfigError, match="which words shall replace"):
         expand(model, vectors, replace=True)
+    for words in ([], ["nowhere", ""]):
+        with pytest.raises(ConfigError, match="knows any of the words, so none would be left"):
+            expand(model, vectors, words, replace=True)
+    with pytest.raises(ConfigError, match="takes a list of words, found one text"):
+        expand(model, vectors, "heron")
+    with pytest.raises(ConfigError, match=r'no way \(how\) "orthogonl"; did you mean "orthogonal"'):
+        expand(model, vectors, how="orthogonl")
+    with pytest.raises(ConfigError, match=r"a ridge is 0 or more, found -1.0"):
+        expand(model, vectors, ridge=-1.0)
     with pytest.raises(ConfigError, match="a turn has no ridge"):
         expand(model, vectors, how="orthogonal", ridge=1.0)
     with pytest.raises(ModelError, match='no word embedder "wrds"; it has words'):

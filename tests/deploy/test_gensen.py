@@ -107,6 +107,8 @@ SPECIAL = dict(enumerate(["<s>", "<pad>", "</s>", "<unk>"]))
         ),
         ({"id2word": {**SPECIAL, 5: "a"}}, "lists 5 words, but none of number 4"),
         ({"id2word": {**SPECIAL, 0: "a"}}, 'begins with "a" as number 0, where "<s>" should be'),
+        ({"id2word": {0: "<s>"}}, "lists 1 words, where <s>, <pad>, </s>, <unk> should be at least"),
+        ({"id2word": {**SPECIAL, 4: "\ud800"}}, "is not a whole vocabulary"),
         ({"words": {}}, "is not a whole vocabulary"),
         ([], "is not a whole vocabulary"),
     ],
@@ -120,6 +122,10 @@ def test_a_vocabulary_that_does_not_fit_is_told(words, told, tmp_path):
     ("change", "told"),
     [
         (lambda one: one.pop("src_embedding.weight"), "the weight src_embedding.weight is missing"),
+        (
+            lambda one: one.update({"src_embedding.weight": torch.zeros(44)}),
+            r"the weight src_embedding.weight has shape \(44,\), not \(words, size\)",
+        ),
         (lambda one: one.pop("encoder.weight_hh_l0"), "encoder.weight_hh_l0 is missing"),
         (lambda one: one.pop("encoder.bias_hh_l0"), r"encoder.bias_hh_l0 has shape None, not \(15,\)"),
         (lambda one: one.update({"encoder.odd": torch.zeros(1)}), r"encoder.odd has shape \(1,\), not None"),

@@ -163,6 +163,13 @@ def test_a_task_that_is_asked_for_needs_its_files(root):
         ("sts/2016/headlines.test.tsv", "high\ta\tb\n", r'headlines.test.tsv:1: "high" is no score'),
         ("STS/STS14-en-test/STS.gs.images.txt", "5\n", r"images.txt: 1 lines, but STS.input.images.txt has 3"),
         ("snli_1.0/snli_1.0_dev.jsonl", "{\n", r"snli_1.0_dev.jsonl:1: cannot be read as an example"),
+        ("snli_1.0/snli_1.0_dev.jsonl", "[1]\n", r"dev.jsonl:1: .*an object with texts gold_label, sentence1"),
+        (
+            "snli_1.0/snli_1.0_dev.jsonl",
+            '{"gold_label": "neutral", "sentence1": null, "sentence2": "a"}\n',
+            r"dev.jsonl:1: .*an object with texts gold_label, sentence1",
+        ),
+        ("sts/2016/headlines.test.tsv", "nan\ta\tb\n", r'headlines.test.tsv:1: "nan" is no score'),
     ],
 )
 def test_broken_files_are_told_with_their_line(root, file, text, message):
@@ -297,8 +304,10 @@ def test_a_model_is_measured_with_its_poolings(root, finished, tmp_path, seqloom
     assert len(report["fingerprint"].split()[0]) == 64
 
 
-def test_encoders_side_by_side_are_measured(root, finished, tmp_path, seqloom):
+def test_encoders_side_by_side_are_measured_also_from_inside(root, finished, tmp_path, monkeypatch, seqloom):
     assert seqloom("concat", finished, finished, "-o", tmp_path / "pair").code == 0
-    said = seqloom("transfer", tmp_path / "pair", "--data", root, "--tasks", "sick-e", "-o", tmp_path)
+    monkeypatch.chdir(tmp_path / "pair")
+    said = seqloom("transfer", ".", "--data", root, "--tasks", "sick-e", "-o", tmp_path)
     assert said.code == 0, said.error
+    assert read(tmp_path / "pair.json")["name"] == "pair"
     assert "| SICK-E |" in said.out

@@ -48,6 +48,30 @@ def test_tasks_of_a_group_may_lack_their_data(root, tmp_path, seqloom):
     assert "| STS16 | not run: no data |" in said.out
 
 
+@pytest.mark.parametrize(
+    ("made", "message"),
+    [
+        (lambda: Perceptron(optimizer="sgd"), r'no optimizer "sgd" \(adadelta, adagrad, adam'),
+        (lambda: Perceptron(loss="some"), r'no loss "some" \(mean, sum\)'),
+        (lambda: Settings(kind="svm"), r'no kind "svm" \(logistic, perceptron\)'),
+        (lambda: Settings(folds=1), "folds is 1, and at least 2 are needed"),
+        (lambda: Settings(first=0), "first is 0, and at least 2 are needed"),
+        (lambda: transfer({}), "functions from texts to vectors, found none"),
+    ],
+)
+def test_settings_that_cannot_be_are_told(made, message):
+    with pytest.raises(ConfigError, match=message):
+        made()
+
+
+def test_settings_may_be_of_few_examples(root):
+    setting = replace(QUICK, first=8)
+    found = transfer(lengths, tasks=["trec", "sts13"], data=root, setting=setting, first=[12])
+    assert found["settings"]["first"] == 8
+    assert found["tasks"]["TREC"]["rows"]["train"] == 8
+    assert found["curve"]["12"]["TREC"]["rows"]["train"] == 12
+
+
 @pytest.mark.parametrize("setting", [QUICK, SETTINGS["logistic"]], ids=["perceptron", "logistic"])
 def test_too_few_examples_are_told_with_their_task(root, setting):
     pytest.importorskip("sklearn")

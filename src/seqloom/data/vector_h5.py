@@ -34,7 +34,7 @@ class H5File:
     def __init__(self, path: Path) -> None:
         self.name, self._path = path.name, path
         with _opened(path) as file:
-            if _MATRIX not in file or _WORDS not in file or file[_MATRIX].ndim != 2:
+            if not _is_matrix(file.get(_MATRIX)) or not hasattr(file.get(_WORDS), "dtype"):
                 what = (
                     f"should hold a matrix {_MATRIX} and its words {_WORDS}, as GenSen's glove2h5 writes them"
                 )
@@ -62,6 +62,11 @@ def _reader(matrix: Any, start: int, count: int) -> Any:
         return found
 
     return rows
+
+
+def _is_matrix(found: Any) -> bool:
+    """Whether it is a table of numbers, not a group, nothing, or of text."""
+    return hasattr(found, "dtype") and found.ndim == 2 and found.dtype.kind in "fiu"
 
 
 def _text(value: Any) -> str:

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from seqloom.config import unknown
 from seqloom.data.tokens import Index
 from seqloom.data.vectors import Vectors
 from seqloom.data.vocabulary import PRODUCED, SPECIALS, Vocabulary
@@ -92,13 +93,16 @@ def expand(
         DataError: too few words are shared.
         ConfigError: arguments that do not go together.
     """
-    _check(how, ridge, forgets_all=replace and words is None)
+    _check(how, ridge, words, replace)
     index, tables = _tables(model, embedder)
     known = model.vocabularies[index.vocabulary]
     asked = _asked(vectors.words if words is None else words, index)
     kept = [word for word in known if not replace or word in PRODUCED or word in asked]
     shared = _shared(known, vectors, plain=not ridge and how == "least-squares")
     match = vectors.match([word for word in asked if word not in known])
+    if not match.found.any() and all(word in PRODUCED for word in kept):
+        what = f"neither the model nor {vectors.name} knows any of the words, so none would be left"
+        raise ConfigError(f"{what}; name others with words (--words)")
     new = match.vectors[match.found]
     source = vectors.rows(shared).astype(np.float64)
     state, fits = dict(model.network.state_dict()), []
@@ -113,10 +117,16 @@ def expand(
     return Expansion(_rebuilt(model, listed, state), fits, len(fresh), int((~match.found).sum()))
 
 
-def _check(how: How, ridge: float, *, forgets_all: bool) -> None:
+def _check(how: How, ridge: float, words: Iterable[str] | None, replace: bool) -> None:
+    if how not in get_args(How):
+        raise ConfigError(unknown("way (how)", how, get_args(How)))
+    if ridge < 0:
+        raise ConfigError(f"a ridge is 0 or more, found {ridge}")
     if ridge and how == "orthogonal":
         raise ConfigError("a turn has no ridge; take one of the two")
-    if forgets_all:
+    if isinstance(words, str):
+        raise ConfigError("takes a list of words, found one text; put it into a list")
+    if replace and words is None:
         raise ConfigError("which words shall replace the old ones? Name them with words (--words)")
 
 

@@ -50,6 +50,8 @@ def words(path: Path) -> list[str]:
 
 def _numbered(held: Any) -> Iterator[str]:
     table = {_text(key): value for key, value in held.items()}["id2word"]
+    if len(table) < len(SPECIAL):
+        raise ModelError(f"lists {len(table)} words, where {', '.join(SPECIAL)} should be at least")
     for number in range(len(table)):
         if number not in table:
             raise ModelError(f"lists {len(table):,} words, but none of number {number}")
@@ -61,7 +63,8 @@ def _numbered(held: Any) -> Iterator[str]:
 
 def _text(value: bytes | str) -> str:
     if isinstance(value, str):
-        return value
+        # Half a character, which no file of UTF-8 can hold, is an error here.
+        return value.encode("utf-8").decode("utf-8")
     try:
         return value.decode("utf-8")
     except UnicodeDecodeError:
@@ -97,6 +100,8 @@ class SentenceEncoder:
         own = {str(name).removeprefix("module."): one for name, one in held.items() if isinstance(one, Tensor)}
         if WORDS not in own:
             raise ModelError(f"the weight {WORDS} is missing")
+        if own[WORDS].dim() != 2:
+            raise ModelError(f"the weight {WORDS} has shape {tuple(own[WORDS].shape)}, not (words, size)")
         if len(own[WORDS]) != len(listed):
             what = f"the vocabulary lists {len(listed):,} words, the table has {len(own[WORDS]):,} rows"
             raise ModelError(f"{what}; they are of different models")

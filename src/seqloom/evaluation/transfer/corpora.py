@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -127,13 +128,21 @@ class _Row:
     line: int
 
     def number(self, classes: Mapping[str, int] | None) -> float:
+        if classes is None:
+            return self._score()
+        if self.gold not in classes:
+            what = f'no label "{self.gold}" is known here ({", ".join(classes)})'
+            raise DataError(what, self.path, self.line)
+        return classes[self.gold]
+
+    def _score(self) -> float:
         try:
-            return float(self.gold) if classes is None else classes[self.gold]
+            score = float(self.gold)
         except ValueError:
-            raise DataError(f'"{self.gold}" is no score', self.path, self.line) from None
-        except KeyError:
-            what = f'no label "{self.gold}" is known here ({", ".join(classes or ())})'
-            raise DataError(what, self.path, self.line) from None
+            score = math.nan
+        if not math.isfinite(score):
+            raise DataError(f'"{self.gold}" is no score', self.path, self.line)
+        return score
 
 
 UNSCORED = ""
@@ -242,5 +251,10 @@ def commas(line: str, *_: str) -> Parsed:
 def inference(line: str, *_: str) -> Parsed:
     """A JSON object with SNLI's keys; a pair without a gold label is passed over."""
     row = json.loads(line)
-    gold = row.get("gold_label", "-")
-    return (row.get("sentence1", ""), row.get("sentence2", "")), UNSCORED if gold == "-" else gold
+    keys = ("gold_label", "sentence1", "sentence2")
+    found = [row.get(key) for key in keys] if isinstance(row, dict) else []
+    texts = [one for one in found if isinstance(one, str)]
+    if len(texts) < len(keys):
+        raise ValueError(f"an object with texts {', '.join(keys)} is needed")
+    gold, first, second = texts
+    return (first, second), UNSCORED if gold == "-" else gold

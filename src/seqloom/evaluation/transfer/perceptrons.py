@@ -9,12 +9,14 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from seqloom.config import unknown
+from seqloom.errors import ConfigError
 from seqloom.evaluation.transfer.folds import SEED, Fit
 
 GATHERED = 1 << 21
@@ -27,6 +29,8 @@ OPTIMIZERS: Mapping[str, type[torch.optim.Optimizer]] = {
     "adamax": torch.optim.Adamax,
     "rmsprop": torch.optim.RMSprop,
 }
+
+Loss = Literal["mean", "sum"]
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,9 @@ class Perceptron:
         epochs: passes after which no more follow.
         dropout: of the hidden layer.
         loss: whether the rows of a batch are averaged or, as before PyTorch 0.4.1, added up.
+
+    Raises:
+        ConfigError: no such optimiser or loss.
     """
 
     hidden: int = 0
@@ -51,7 +58,13 @@ class Perceptron:
     epoch_size: int = 4
     epochs: int = 200
     dropout: float = 0.0
-    loss: Literal["mean", "sum"] = "mean"
+    loss: Loss = "mean"
+
+    def __post_init__(self) -> None:
+        if self.optimizer not in OPTIMIZERS:
+            raise ConfigError(unknown("optimizer", self.optimizer, OPTIMIZERS))
+        if self.loss not in get_args(Loss):
+            raise ConfigError(unknown("loss", self.loss, get_args(Loss)))
 
 
 class Lanes:

@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
+from seqloom.config import unknown
+from seqloom.errors import ConfigError
 from seqloom.evaluation.transfer.folds import SEED
 from seqloom.evaluation.transfer.perceptrons import Perceptron
 
@@ -29,6 +31,9 @@ class Settings:
         perceptron: how those are trained.
         seed: of folds, first weights and orders.
         first: only so many labelled examples are learnt from, drawn by the seed; None for all.
+
+    Raises:
+        ConfigError: no such kind, or fewer than two folds or examples.
     """
 
     kind: Kind = "perceptron"
@@ -36,6 +41,13 @@ class Settings:
     perceptron: Perceptron = field(default_factory=Perceptron)
     seed: int = SEED
     first: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.kind not in get_args(Kind):
+            raise ConfigError(unknown("kind", self.kind, get_args(Kind)))
+        for name, count in (("folds", self.folds), ("first", self.first)):
+            if count is not None and count < 2:
+                raise ConfigError(f"{name} is {count}, and at least 2 are needed")
 
     def told(self) -> dict[str, Any]:
         """The settings as plain values."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from seqloom.data.columns import cache_root
-from seqloom.errors import ModelError
+from seqloom.errors import ConfigError, ModelError
 from seqloom.evaluation.transfer.corpora import Examples
 from seqloom.files import replacing
 from seqloom.progress import notice, track
@@ -27,12 +27,19 @@ class Encoder:
         fingerprint: what the vectors depend on, such as a digest of the weights; nothing if that is not known, and
             then nothing is kept on disk.
         tokenizer: how texts become tokens, for the record.
+
+    Raises:
+        ConfigError: nothing encodes.
     """
 
     pools: Mapping[str, Encode]
     fingerprint: str = ""
     tokenizer: str = ""
     _kept: dict[tuple[str, str], np.ndarray] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        if not self.pools:
+            raise ConfigError("an encoder is made of functions from texts to vectors, found none")
 
     def table(self, pool: str, texts: Iterable[str], what: str) -> tuple[dict[str, int], np.ndarray]:
         """The row of each text, and the vectors (texts, size); `what` are the words of a progress bar."""
