@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seqloom.data.columns import build, cached
-from seqloom.data.spans import Answer, AnswersField, CharactersField, KeyField, OffsetsField, places, spelt
+from seqloom.data.spans import Answer, AnswersField, CharactersField, IdField, OffsetsField, places, spelt
 from seqloom.data.tokens import tokenize
 
-FIELDS = {"text": CharactersField(), "places": OffsetsField(), "answers": AnswersField(), "id": KeyField()}
+FIELDS = {"text": CharactersField(), "places": OffsetsField(), "answers": AnswersField(), "id": IdField()}
 ROWS = [
     {
         "text": "a 😀é.",

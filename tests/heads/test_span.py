@@ -6,6 +6,7 @@ import torch
 import seqloom
 from seqloom.data.batch import Batch, Encoded, Output
 from seqloom.deploy.predict import predicted
+from seqloom.errors import DataError
 from seqloom.heads.span import Span
 
 NAMES = ["Ada", "Bob", "Cleo", "Dan", "Eve", "Flo"]
@@ -209,3 +210,29 @@ def test_a_row_without_the_answer_teaches_that_there_is_none_where_that_is_asked
 def test_losses_of_the_iterations_are_added_or_averaged():
     added, averaged = (run(head(over=over).eval(), [[1, 2], [0, 0]])[0].loss for over in ("sum", "mean"))
     torch.testing.assert_close(added, 4 * averaged)
+
+
+@pytest.mark.parametrize("answered", [0, 1])
+def test_questions_without_an_answer_are_told_unless_they_are_learnt_and_alone_refused(
+    file, tmp_path, caplog, answered
+):
+    text = json.loads(file.read_text())
+    questions = [one for part in text["data"][0]["paragraphs"] for one in part["qas"]]
+    for one in questions[answered:]:
+        one["answers"] = []
+    (tmp_path / "some.json").write_text(json.dumps(text))
+    made = config(tmp_path / "some.json")
+    made["training"]["steps"] = 1
+    told = f"tasks.qa: {len(questions) - answered} of {len(questions)} training examples have no answer"
+    if answered:
+        seqloom.train(made, out=tmp_path / "some")
+        assert (
+            f"{told} and are left out; set tasks.qa.head.no_answer: true to learn from them" in caplog.messages
+        )
+        caplog.clear()
+    else:
+        with pytest.raises(DataError, match=f"{told}, and nothing is learnt; set"):
+            seqloom.train(made, out=tmp_path / "some")
+    made["tasks"]["qa"]["head"]["no_answer"] = True
+    seqloom.train(made, out=tmp_path / "all")
+    assert not any("have no answer" in one for one in caplog.messages)

@@ -67,7 +67,7 @@ class CharactersField(Field):
 
 
 @dataclass(frozen=True)
-class KeyField(CharactersField):
+class IdField(CharactersField):
     """A name that rows which belong together share, such as that of their question."""
 
     def sample(self, random: Random, length: int) -> str:

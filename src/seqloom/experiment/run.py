@@ -214,6 +214,8 @@ def _new(
     stores = {name: Vectors.open(one.path) for name, one in table.vectors.items()}
     parts = carried(plan)
     tell_known(plan, tasks, training, parts.vocabularies)
+    for name, task in tasks.items():
+        task.head.look(task.table.head, training[name], f"tasks.{name}")
     start = table.training.begin
     before = begun(start.path, start.parts, check_indexes(tasks)) if start else Carried()
     fitted = fit(tasks, training, parts.vocabularies)

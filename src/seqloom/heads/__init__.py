@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from seqloom.config import Count, Part, Share, Table
 from seqloom.data.batch import Batch, Encoded, Output
+from seqloom.data.columns import Columns
 from seqloom.data.fields import UNLISTED, Field, LabelField, TextField
 from seqloom.data.tokens import Index
 from seqloom.data.vocabulary import Vocabularies
@@ -120,6 +121,16 @@ class Head(nn.Module, Part, ABC):
     @classmethod
     def require(cls) -> None:
         """Raise a ConfigError where an extra is absent that its figures need; asked before training begins."""
+
+    @classmethod
+    def look(cls, config: Any, training: Columns, place: str) -> None:
+        """Look at the training rows before any is learnt: tell of those that will not be.
+
+        Messages name the task's `place` in the configuration.
+
+        Raises:
+            DataError: none will be.
+        """
 
     @classmethod
     @abstractmethod

@@ -9,13 +9,16 @@ from torch import Tensor, nn
 from seqloom.config import Count, Share, Table
 from seqloom.data.answers import exact, overlap
 from seqloom.data.batch import Batch, Encoded, Output
+from seqloom.data.columns import Columns
 from seqloom.data.fields import UNLISTED, Field, TextField
-from seqloom.data.spans import AnswersField, CharactersField, KeyField, OffsetsField, spelt
+from seqloom.data.spans import AnswersField, CharactersField, IdField, OffsetsField, spelt
 from seqloom.data.vocabulary import Vocabularies
+from seqloom.errors import DataError
 from seqloom.heads import Head
 from seqloom.metrics import mean
 from seqloom.nn.coattention import Coattention
 from seqloom.nn.pointing import DynamicPointer, best_spans
+from seqloom.progress import notice
 
 DIGITS = 4
 
@@ -33,6 +36,7 @@ class Span(Head):
         `begin`: the span supposed at first, the whole document or its first token. `end_sees`: whether the end is
         sought with the new start in view or with the old. `until_settled`: learn from an example's iterations until
         its span no longer changes, not from all. `over`: whether losses of the iterations are added or averaged.
+        `no_answer`: questions without an answer are learnt, too, and predicted; else they are left out of learning.
         `ordered`: no answer ends before it starts. `language`: compare answers by MLQA's rules for that language, not
         by SQuAD's.
         """
@@ -57,7 +61,7 @@ class Span(Head):
     def fields(cls, config: Any) -> Mapping[str, Field]:
         """The texts, the document as it was written and where its tokens stand there, an id, and the answers."""
         read = {"document": TextField(), "question": TextField()}
-        told = {"characters": CharactersField(), "offsets": OffsetsField(), "id": KeyField()}
+        told = {"characters": CharactersField(), "offsets": OffsetsField(), "id": IdField()}
         return {**read, **told, "answers": AnswersField()}
 
     @classmethod
@@ -128,6 +132,18 @@ class Span(Head):
             score = torch.maximum(none, score)
         probability = (score - start.logsumexp(1) - end.logsumexp(1)).exp()
         return first, last, probability, score
+
+    @classmethod
+    def look(cls, config: Any, training: Columns, place: str) -> None:
+        """Tell how many questions have no answer where the head learns none from them."""
+        answers = training["answers"].lengths[training.numbers]
+        if config.no_answer or answers.all():
+            return
+        what = f"{int((answers == 0).sum()):,} of {len(answers):,} training examples have no answer"
+        remedy = f"set {place}.head.no_answer: true to learn from them"
+        if not answers.any():
+            raise DataError(f"{place}: {what}, and nothing is learnt; {remedy}")
+        notice(f"{place}: {what} and are left out; {remedy}")
 
     @classmethod
     def gold(cls, stored: Mapping[str, list[Any]]) -> list[str]:
