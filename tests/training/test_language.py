@@ -120,6 +120,20 @@ def test_a_run_begins_with_the_weights_of_another(corpus, tmp_path):
         trained(config(corpus, begin=begin | {"parts": ["encodes.*"]}), tmp_path / "fourth")
 
 
+def test_a_run_that_makes_nothing_better_of_a_model_keeps_it_as_the_best(corpus, tmp_path):
+    trained(config(corpus, epochs=2), tmp_path / "first")
+    table = config(corpus, begin={"path": str(tmp_path / "first")}, **NONMONOTONE)
+    table["training"] |= {"epochs": None, "steps": 6, "clip": None}
+    table["training"]["averaging"] = {"type": "triggered", "at_once": True}
+    result = trained(table, tmp_path / "second")
+    assert (result.step, result.best_step) == (6, 0)
+    assert weights(tmp_path / "second", "best") == weights(tmp_path / "first", "best")
+    steps = [(one["step"], one["best"]) for one in told(tmp_path / "second", "evaluate")]
+    assert steps == [(0, True), (3, False), (6, False)]
+    counters = json.loads((tmp_path / "second" / "last" / "training.json").read_text())
+    assert len(counters["averaging"]["figures"]) == 2
+
+
 @pytest.mark.parametrize("orders", [("up", "none"), ("none", "up")])
 def test_a_run_begins_with_no_vocabulary_in_another_order(corpus, tmp_path, orders):
     short = {"steps": 1, "epochs": None}
@@ -151,6 +165,14 @@ def test_training_ends_at_its_goal(corpus, tmp_path):
     )
     assert trained(table, tmp_path / "run").dev["lm"]["perplexity"] <= 12
     assert told(tmp_path / "run", "end")[0]["reason"] == "goal"
+
+
+def test_a_part_that_cannot_be_made_is_told_with_its_line(corpus, tmp_path):
+    table = config(corpus, encoder={"mode": "sparse_hidden", "fraction": 0.01})
+    with pytest.raises(
+        ConfigError, match=r"config:\d+  encoders\.stack  a sparse LSTM 5 -> 6 reduced by 1.0 and 0.01"
+    ):
+        trained(table, tmp_path / "run")
 
 
 def test_a_corpus_shorter_than_its_streams_is_told(corpus, tmp_path):

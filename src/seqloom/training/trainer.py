@@ -137,6 +137,9 @@ class Trainer:
         """
         self.network.train()
         with self.wish.heard():
+            if self.config.begin is not None and self.at.step == 0:
+                # What is no better than the model that the run begins with must not take its place as the best.
+                self._judge(*self._figures())
             reason = self._over()
             while reason is None:
                 stop = self._step()
@@ -246,21 +249,29 @@ class Trainer:
 
     def _evaluate(self) -> None:
         self._sound()
+        figures, watched = self._figures()
+        if watched is not None:
+            self.updates.evaluated(watched, self.at.best)
+            if self.averaging:
+                self.averaging.evaluated(watched)
+        self._judge(figures, watched)
+
+    def _figures(self) -> tuple[dict[str, dict[str, float]], float | None]:
+        """The figures by task, and the one that is watched, None where no task has a dev set."""
         with self.keeper.averaged():
             figures = {
                 name: evaluate(self.network, one.dev, device=self.ranks.device)
                 for name, one in self.courses.items()
                 if one.dev is not None
             }
-        self.at.figures = figures
         watched = self._watched(figures)
-        if watched is not None:
-            watched = self.ranks.agree(watched)
+        return figures, watched if watched is None else self.ranks.agree(watched)
+
+    def _judge(self, figures: dict[str, dict[str, float]], watched: float | None) -> None:
+        """Tell figures, and keep the model if they are the best."""
+        self.at.figures = figures
         better = watched is None or watched > self.at.best
         if watched is not None:
-            self.updates.evaluated(watched, self.at.best)
-            if self.averaging:
-                self.averaging.evaluated(watched)
             self.at.waited = 0 if better else self.at.waited + 1
             self.at.best = max(watched, self.at.best)
         if better:
