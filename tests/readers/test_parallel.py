@@ -133,6 +133,11 @@ def test_a_format_overrules_the_name(tmp_path):
     assert [found["source"] for found in one.read(str(tmp_path / "train.tags.de"))] == [["<url>x</url>"]]
 
 
+def test_a_file_that_would_be_its_own_translation_is_refused_at_once():
+    with pytest.raises(ValidationError, match="a file of en would be its own translation; name two parts"):
+        reader(languages=["en", "en"], train="train.en")
+
+
 def test_one_side_alone_is_refused_at_once():
     with pytest.raises(ValidationError, match=r"dev\.de\.xml holds one side of the pairs; name the other"):
         Parallel.Config(dev="dev.de.xml")

@@ -44,6 +44,9 @@ class Parallel(Reader):
 
         @model_validator(mode="after")
         def _named(self) -> "Parallel.Config":
+            if self.languages and self.languages[0] == self.languages[1]:
+                what = f"a file of {self.languages[0]} would be its own translation"
+                raise ValueError(f"languages: {what}; name two parts that differ, such as [en, de]")
             for path in (path for split in SPLITS for path in self.files(split)):
                 if self.languages and self.languages[0] not in Path(path).name.split("."):
                     what = f'the file name {Path(path).name} has no part "{self.languages[0]}" between dots'
