@@ -236,6 +236,17 @@ def test_one_file_of_vectors_under_two_names_is_refused():
 NAMED = {"g": "{type: word, vectors: a}", "h": "{type: word, vectors: a, trainable: true}"}
 
 
+def test_averaging_that_waits_for_figures_needs_a_dev_file():
+    text = edited("steps: 10", "steps: 10\n  averaging: {type: triggered}")
+    check(parse(text))
+    unwatched = text.replace(", dev: dev.txt", "")
+    check(parse(unwatched.replace("triggered", "triggered, at_once: true")))
+    (told,) = faults(unwatched)
+    assert told.startswith(
+        "f:18  training.averaging  triggered waits for figures, and no task has a dev file; give"
+    )
+
+
 def mixing(*of):
     named = "".join(f"\n  {one}: {NAMED[one]}" for one in of if one in NAMED)
     stores = "vectors:\n  a: {path: one.txt}\n  b: {path: two.txt}\n"

@@ -15,6 +15,7 @@ from seqloom.model.plan import Plan, lay_out
 from seqloom.model.tables import ModelTable, Names, check_columns, check_groups, discover
 from seqloom.model.task import bind, check_indexes
 from seqloom.model.transfer import absent, inlined
+from seqloom.training.averaging import Triggered
 from seqloom.training.table import TrainingTable
 
 
@@ -95,6 +96,7 @@ def _check_training(table: Experiment, source: Source) -> None:
             source.fault(path, unknown("task", name, table.tasks))
     if table.training.watch is not None:
         _check_watch(table, source, table.training.watch)
+    _check_averaging(table, source)
     for name, task in table.tasks.items():
         if getattr(task.reader, "train", None) is None:
             source.fault(("tasks", name, "reader"), 'needs the key "train"')
@@ -124,6 +126,15 @@ def _check_watch(table: Experiment, source: Source, watch: str) -> None:
         source.fault(place, unknown("figure", figure, task.figures))
     if getattr(task.table.reader, "dev", None) is None:
         source.fault(place, f"{name} has no dev file to watch; give its reader one, or leave watch out")
+
+
+def _check_averaging(table: Experiment, source: Source) -> None:
+    how = table.training.averaging
+    watched = any(getattr(task.reader, "dev", None) is not None for task in table.tasks.values())
+    if isinstance(how, Triggered.Config) and not how.at_once and not watched:
+        what = "triggered waits for figures, and no task has a dev file"
+        remedy = "give a reader one, or average from a step on: {type: mean, start: 1000}"
+        source.fault(("training", "averaging"), f"{what}; {remedy}")
 
 
 def reader_files(table: Any, path: str) -> list[str]:
