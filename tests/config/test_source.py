@@ -30,6 +30,13 @@ def test_scalars_are_those_of_yaml_1_2_and_plain(written, value):
     assert type(found) is type(value)
 
 
+def test_a_mistake_that_is_found_later_is_told_with_its_line():
+    source = parse("a: 1\nb:\n  c: 2\n", "file.yaml")
+    with pytest.raises(ConfigError) as found, source.placing():
+        raise ConfigError([Fault("", "b.c", "wrong"), Fault("other:1", "b", "bad"), Fault("", "", "none")])
+    assert str(found.value) == "file.yaml:3  b.c  wrong\nother:1  b  bad\nnone"
+
+
 def test_every_value_knows_its_line():
     source = parse("a: 1\nb:\n  - x\n  - c: 2\n    d: 3\n", "file.yaml")
     assert source.values == {"a": 1, "b": ["x", {"c": 2, "d": 3}]}

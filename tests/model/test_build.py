@@ -115,6 +115,30 @@ def test_a_head_that_reads_left_to_right_needs_an_encoder_that_does(monkeypatch)
         assembled(f"tasks: {{ner: {task(both)}}}")
 
 
+CUTS = "{type: language, tied: true, cuts: [2]}"
+
+
+@pytest.mark.parametrize(
+    ("encoder", "head", "told"),
+    [
+        (
+            "{type: sparse, hidden: 20, layers: 2, fraction: 0.05, input: words}",
+            "{type: tag}",
+            r"encoders\.ner  a sparse LSTM 9 -> 20 reduced by .* \(a greater fraction\)",
+        ),
+        (
+            "{type: lstm, hidden: 9, input: words}",
+            CUTS,
+            r"tasks\.ner\.head  .*cuts need an embedder with one whole",
+        ),
+    ],
+)
+def test_what_cannot_be_made_is_told_with_its_part(encoder, head, told):
+    text = f"embedders: {{words: {{type: sparse, size: 9}}}}\ntasks: {{ner: {task(encoder, head)}}}"
+    with pytest.raises(ConfigError, match=told):
+        assembled(text)
+
+
 SHARING = "{type: tag, share: names}"
 
 

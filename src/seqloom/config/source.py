@@ -1,8 +1,9 @@
 """A configuration as written: YAML 1.2 read into plain values with their line numbers, and overrides."""
 
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,19 @@ class Source:
     def fault(self, path: Sequence[Key], what: str) -> None:
         """Note a mistake at a path."""
         self.faults.append(Fault(self.where(path), dotted(path), what))
+
+    @contextmanager
+    def placing(self) -> Iterator[None]:
+        """Tell where a mistake stands that is found later, of which the path alone is known."""
+        try:
+            yield
+        except ConfigError as found:
+            raise ConfigError(
+                [
+                    one if one.where or not one.path else replace(one, where=self.where(one.path.split(".")))
+                    for one in found.faults
+                ]
+            ) from None
 
     def done(self) -> None:
         """Raise one ConfigError with every mistake noted, in the order of the file."""

@@ -86,7 +86,8 @@ def run(source: Source, out: str | Path, *, resume: bool = False, writers: Seque
         part("readers", getattr(task.reader, "type", "")).require(task.reader)  # type: ignore[attr-defined]
     with _threads(table.training.threads), ranks(choose_device(table.training.device)) as mine:
         resumed = _opened(out, resume, mine)
-        trainer = _prepare(table, out, resumed, writers, mine)
+        with source.placing():
+            trainer = _prepare(table, out, resumed, writers, mine)
         with trainer.report:
             trainer.fit()
         mine.wait()

@@ -162,7 +162,10 @@ class Language(Head):
         self.mixture: MixtureOfSoftmaxes | None = None
         if config.experts:
             self.mixture = MixtureOfSoftmaxes(size, width, config.experts, config.expert_dropout)
-        self.split = SplitSoftmax(width, config.cuts, len(self.words)) if config.cuts else None
+        self.split: SplitSoftmax | None = None
+        if config.cuts:
+            self._dense()
+            self.split = SplitSoftmax(width, config.cuts, len(self.words))
 
     @property
     def route(self) -> Route:

@@ -1,6 +1,8 @@
 """The builder: from a plan, its tasks and their vocabularies to a network."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
@@ -72,7 +74,8 @@ def _embedders(plan: Plan, vocabularies: Vocabularies, stores: Mapping[str, Any]
         members = {key: _member(table, key, one, built, stores) for key, one in plan.members[name].items()}
         if isinstance(table, Context.Config):
             members["inside"] = _inner(name, table, vocabularies, members.get("vectors"))
-        built[name] = kind(table, vocabularies=vocabularies, **members)
+        with _placed(f"embedders.{name}"):
+            built[name] = kind(table, vocabularies=vocabularies, **members)
     return built
 
 
@@ -124,7 +127,8 @@ def _encoder(table: Any, place: str, size: int) -> Encoder:
             what = f"that of {table.path} reads vectors of {table.inside.size} numbers, its input has {size}"
             raise ConfigError(f"{place}: {what}; give it an embedder of {table.inside.size}")
         inside = {"inside": _encoder(table.inside.encoder, place, size)}
-    built: Encoder = kind(table, size=size, **inside)
+    with _placed(place):
+        built: Encoder = kind(table, size=size, **inside)
     return built
 
 
@@ -143,7 +147,8 @@ def _shared(
             raise ConfigError(f"tasks.{task.name}.head.share: {what}; encoders of one group must agree in size")
         if task.group not in made:
             known = task.vocabularies(vocabularies)
-            made[task.group] = task.head.common(task.table.head, size=size, vocabularies=known)
+            with _placed(f"tasks.{task.name}.head"):
+                made[task.group] = task.head.common(task.table.head, size=size, vocabularies=known)
     return made
 
 
@@ -178,4 +183,14 @@ def _head(
     if task.head.continues:
         given["route"] = Route(embedders[embedder], encoder, plan.indexes(embedder))
     known = task.vocabularies(vocabularies)
-    return task.head(task.table.head, size=encoder.size, vocabularies=known, **given)
+    with _placed(f"tasks.{task.name}.head"):
+        return task.head(task.table.head, size=encoder.size, vocabularies=known, **given)
+
+
+@contextmanager
+def _placed(path: str) -> Iterator[None]:
+    """Tell which part a mistake is of that is found as it is made."""
+    try:
+        yield
+    except ConfigError as found:
+        raise ConfigError([replace(one, path=one.path or path) for one in found.faults]) from None

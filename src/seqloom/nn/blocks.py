@@ -105,16 +105,19 @@ def blocks_of_reduction(size: int, hidden: int, reduce_in: float, reduce_out: fl
     # The parameters wanted, over 4 * hidden, less the biases of this layer.
     budget = reduce_in * reduce_out * size + reduce_out**2 * hidden + 2 * reduce_out - 2
     place = f"a sparse LSTM {size} -> {hidden} reduced by {reduce_in} and {reduce_out}"
+    remedy = "reduce it less (a greater fraction)"
     if budget <= 0:
-        raise ConfigError(f"{place}: the biases alone are more parameters than that; reduce it less")
+        raise ConfigError(f"{place}: the biases alone are more parameters than that; {remedy}")
     if (size + hidden) / budget > hidden:
-        raise ConfigError(f"{place}: it would need more blocks than it has units; reduce it less")
+        raise ConfigError(f"{place}: it would need more blocks than it has units; {remedy}")
     blocks = ceil((size + hidden) / budget)
     if blocks >= size:
-        raise ConfigError(f"{place}: it would need {blocks} blocks for {size} inputs; reduce it less")
+        raise ConfigError(f"{place}: it would need {blocks} blocks for {size} inputs; {remedy}")
     density = min(1.0, (budget - hidden / blocks) / size)
     if density < 1 / blocks:
-        raise ConfigError(f"{place}: {blocks} blocks cannot read all inputs; take blocks and density instead")
+        raise ConfigError(
+            f"{place}: {blocks} blocks cannot read all inputs; {remedy}, or take blocks and density"
+        )
     return _laid_out(size, hidden, blocks, density, parts, (reduce_in * size, reduce_out * hidden))
 
 
