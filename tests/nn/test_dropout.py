@@ -2,7 +2,10 @@ import pytest
 import torch
 
 from seqloom.errors import ConfigError
+from seqloom.nn.awd import WeightDropLayer
 from seqloom.nn.dropout import EmbeddingDropout, LockedDropout, WordDropout
+from seqloom.nn.qrnn import QRNNLayer
+from seqloom.nn.sparse import SparseLSTM
 
 
 @pytest.fixture(autouse=True)
@@ -49,7 +52,16 @@ def test_dropout_rests_in_evaluation_and_at_rate_zero():
         assert EmbeddingDropout(rate, 9).train(training)(x, ids) is x
 
 
+MAKERS = {
+    "locked": LockedDropout,
+    "lstm": lambda rate: WeightDropLayer("lstm", 3, 4, rate),
+    "qrnn": lambda rate: QRNNLayer(3, 4, drop=rate),
+    "sparse": lambda rate: SparseLSTM(3, 4, blocks=2, density=0.5, weight_drop=rate),
+}
+
+
 @pytest.mark.parametrize("rate", [-0.1, 1.0])
-def test_a_rate_out_of_range_is_refused(rate):
+@pytest.mark.parametrize("made", MAKERS.values(), ids=MAKERS)
+def test_a_rate_out_of_range_is_refused(rate, made):
     with pytest.raises(ConfigError, match="dropout rate"):
-        LockedDropout(rate)
+        made(rate)

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from seqloom.errors import ConfigError
 from seqloom.nn.blocks import Mode, reductions
-from seqloom.nn.dropout import LockedDropout, thinned
+from seqloom.nn.dropout import LockedDropout, checked_rate, thinned
 from seqloom.nn.pooling import pool
 from seqloom.nn.qrnn import QRNNLayer
 from seqloom.nn.recurrent import Recurrence, RecurrentLayer
@@ -24,12 +24,15 @@ class WeightDropLayer(RecurrentLayer):
         cell: "lstm" or "gru".
         size: features of the input.
         hidden: units.
-        drop: share of the recurrent weights set to zero in training.
+        drop: share of the recurrent weights set to zero in training, in [0, 1).
+
+    Raises:
+        ConfigError: the share is out of range.
     """
 
     def __init__(self, cell: Cell, size: int, hidden: int, drop: float = 0.0) -> None:
         super().__init__(cell, size, hidden)
-        self.drop = drop
+        self.drop = checked_rate(drop)
 
     def forward(self, x: Tensor, lengths: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """Run over x (batch, time, size): see `unroll`."""

@@ -6,14 +6,19 @@ from torch import Tensor, nn
 from seqloom.errors import ConfigError
 
 
+def checked_rate(rate: float) -> float:
+    """The rate of dropout itself; raises ConfigError if it is not in [0, 1)."""
+    if not 0 <= rate < 1:
+        raise ConfigError(f"a dropout rate lies in [0, 1), not at {rate}")
+    return rate
+
+
 class _Dropout(nn.Module):
     """What the kinds share: a rate, at work in training only."""
 
     def __init__(self, rate: float) -> None:
         super().__init__()
-        if not 0 <= rate < 1:
-            raise ConfigError(f"a dropout rate lies in [0, 1), not at {rate}")
-        self.rate = rate
+        self.rate = checked_rate(rate)
 
     @property
     def active(self) -> bool:

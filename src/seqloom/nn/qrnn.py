@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from seqloom.nn.dropout import thinned
+from seqloom.nn.dropout import checked_rate, thinned
 from seqloom.nn.pooling import past_end, pool
 from seqloom.nn.unrolling import State
 
@@ -18,12 +18,15 @@ class QRNNLayer(nn.Module):
         size: features of the input.
         hidden: units.
         window: how many inputs the gates of a position see, its own the last: 1 or 2.
-        drop: share of the linear map's weights set to zero in training, anew at each call.
+        drop: share of the linear map's weights set to zero in training, anew at each call; in [0, 1).
+
+    Raises:
+        ConfigError: the share is out of range.
     """
 
     def __init__(self, size: int, hidden: int, window: int = 1, drop: float = 0.0) -> None:
         super().__init__()
-        self.window, self.drop = window, drop
+        self.window, self.drop = window, checked_rate(drop)
         self.linear = nn.Linear(window * size, 3 * hidden)
 
     def forward(self, x: Tensor, lengths: Tensor, state: State | None = None) -> tuple[Tensor, State]:

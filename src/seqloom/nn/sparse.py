@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from seqloom.nn.blocks import Segment, solved
-from seqloom.nn.dropout import thinned
+from seqloom.nn.dropout import checked_rate, thinned
 from seqloom.nn.recurrent import Initial, RecurrentLayer
 from seqloom.nn.unrolling import State, unroll
 
@@ -36,7 +36,7 @@ class SparseLSTM(nn.Module):
         weight_drop: share of each block's recurrent weights set to zero in training, anew at each call.
 
     Raises:
-        ConfigError: the geometry cannot be met.
+        ConfigError: the geometry cannot be met, or the share of weights is not in [0, 1).
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class SparseLSTM(nn.Module):
             reduce_out=reduce_out,
             parts=parts,
         )
-        self.size, self.hidden, self.drop = size, hidden, weight_drop
+        self.size, self.hidden, self.drop = size, hidden, checked_rate(weight_drop)
         self.directions = 2 if bidirectional else 1
         for index, (begin, end) in enumerate(self.blocks.inputs):
             first, last = self.blocks.outputs[index]
