@@ -11,7 +11,6 @@ from seqloom.config import Choice, Count, Share, Table
 from seqloom.data.batch import Text
 from seqloom.data.vocabulary import Vocabularies
 from seqloom.embedders import Embedder
-from seqloom.embedders.word import Word
 from seqloom.nn.meta import DynamicMetaEmbedding
 
 Member = Annotated[str | Table, Choice("embedders", names=("embedders", "vectors"))]
@@ -121,7 +120,8 @@ def _called(value: str | Table) -> str:
     """What a set is called: its name, that of the vectors that a word table begins with, or its kind."""
     if isinstance(value, str):
         return value
-    return (value.vectors if isinstance(value, Word.Config) else None) or str(getattr(value, "type", ""))
+    kind = str(getattr(value, "type", ""))
+    return (getattr(value, "vectors", None) if kind == "word" else None) or kind
 
 
 def _distinct(names: Sequence[str]) -> list[str]:
