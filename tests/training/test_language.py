@@ -89,6 +89,15 @@ def test_the_rate_follows_the_length_of_windows(corpus, tmp_path):
     assert all(rate * 9 / 4.0 == pytest.approx(round(rate * 9 / 4.0)) for rate in rates)
 
 
+def test_penalties_are_learnt_from_and_not_reported(corpus, tmp_path):
+    for activity in (0.0, 200.0):
+        head = {"activity": activity}
+        trained(config(corpus, head=head, steps=1, epochs=None), tmp_path / str(activity))
+    without, under = (told(tmp_path / run, "train") for run in ("0.0", "200.0"))
+    assert without == under
+    assert weights(tmp_path / "0.0") != weights(tmp_path / "200.0")
+
+
 def test_layers_begin_to_learn_at_their_steps(corpus, tmp_path):
     unfreeze = {"encoders.stack.layer0.*": 4, "encoders.*": 2}
     trained(config(corpus, unfreeze=unfreeze, steps=1, epochs=None), tmp_path / "1")

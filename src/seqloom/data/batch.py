@@ -102,7 +102,6 @@ class Encoded:
         final: (batch, size) [forward at the last token; backward at the first] of the top layer.
         lengths: (batch,) on the CPU.
         state: what a stream's next window starts from.
-        penalty: a sum on the loss's count, or None.
     """
 
     states: Tensor
@@ -111,7 +110,6 @@ class Encoded:
     final: Tensor
     lengths: Tensor
     state: Any = None
-    penalty: Tensor | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +122,7 @@ class Output:
         scores: what the head decodes from.
         state: what a stream carries to its next window.
         sums: further sums over what it counts, such as of right guesses; `Head.measured` gets them.
+        penalty: a further sum, which training adds to the loss and no report has in it.
     """
 
     loss: Tensor | None
@@ -131,3 +130,4 @@ class Output:
     scores: Any
     state: Any = None
     sums: Mapping[str, float] = field(default_factory=dict)
+    penalty: Tensor | float = 0.0

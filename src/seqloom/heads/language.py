@@ -228,7 +228,7 @@ class Language(Head):
         return functional.cross_entropy(self._scores(flat).float(), right, reduction="sum")
 
     def forward(self, batch: Batch, **encoded: Encoded) -> Output:
-        """Loss summed over tokens; in training with the penalties, in evaluation with how many are right."""
+        """Loss summed over tokens; in training the penalties beside it, in evaluation how many are right."""
         text, gold = encoded["text"], batch.tensor("next")
         scores = Read(text.final, text.state)
         if gold is None:
@@ -237,8 +237,8 @@ class Language(Head):
         if not self.training:
             found, right = self.foretold(text.states, gold)
             return Output(-found.sum(), count, scores, text.state, {"right": float(right)})
-        loss = self.loss(text.states, gold)
-        return Output(loss + self._penalty(text, gold != UNLISTED), count, scores, text.state)
+        penalty = self._penalty(text, gold != UNLISTED)
+        return Output(self.loss(text.states, gold), count, scores, text.state, penalty=penalty)
 
     def foretold(self, states: Tensor, gold: Tensor) -> tuple[Tensor, int]:
         """Log-probabilities of gold (batch, time), 0 where it is UNLISTED, and how many words are the likeliest."""

@@ -202,7 +202,8 @@ class Trainer:
         assert output.loss is not None
         if not output.loss.requires_grad:
             raise ConfigError(f"training.freeze: leaves task {batch.task} nothing to learn; take a glob out")
-        loss = output.loss / max(1, output.count) if self._alone else output.loss * float(counts)
+        whole = output.loss + output.penalty
+        loss = whole / max(1, output.count) if self._alone else whole * float(counts)
         loss.backward()
         self.carried.after(batch.task, place, output.state)
         if counts:
