@@ -129,5 +129,6 @@ def test_a_saved_model_stands_alone(model: Model, corpus: Path, tmp_path: Path) 
     texts = ["a small crow lifts the unheard-of lamp", "stone"]
     assert copy.predict("pos", texts) == model.predict("pos", texts)
     np.testing.assert_array_equal(copy.encode(texts), model.encode(texts))
-    model.save(tmp_path / "copy")
+    with pytest.raises(ModelError, match="copy: is there already; name a folder that is not, or remove it"):
+        model.save(tmp_path / "copy")
     assert [one.name for one in tmp_path.iterdir()] == ["copy"]

@@ -204,6 +204,15 @@ MISTAKES: dict[str, tuple[list[str], str]] = {
         ["evaluate", "{model}", "--split", "tset"],
         'no split "tset"; did you mean "test"? (dev, test, train)',
     ),
+    "an output that is the input": (
+        ["predict", "{model}", "{broken}/fine.txt", "--task", "pos", "-o", "{broken}/fine.txt"],
+        "fine.txt is the input; name another file",
+    ),
+    "an encoder written over a run": (
+        ["extract", "{model}", "-o", "{model}"],
+        "is there already; name a folder that is not, or remove it",
+    ),
+    "encoders written over a run": (["concat", "{model}", "{model}", "-o", "{model}"], "is there already"),
     "data without a file": (["predict", "{model}", "--as-data"], "--as-data needs INPUT"),
     "an unknown pool": (
         ["encode", "{model}", "x", "-o", "y", "--pool", "men"],

@@ -79,6 +79,20 @@ def test_replacing_keeps_the_old_file_until_the_new_one_is_whole(tmp_path: Path,
     assert list(path.parent.iterdir()) == [path]
 
 
+def test_replacing_follows_a_link_and_refuses_what_is_no_file(tmp_path: Path) -> None:
+    (tmp_path / "real.txt").write_text("old")
+    (tmp_path / "link").symlink_to("real.txt")
+    write_text(tmp_path / "link", "new")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real.txt").read_text() == "new"
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ConfigError, match="pipe is no plain file; name a file to write"):
+        write_text(tmp_path / "pipe", "new")
+    assert (tmp_path / "pipe").is_fifo()
+    with pytest.raises(ConfigError, match="is a folder; name a file"):
+        write_text(tmp_path, "new")
+
+
 def test_what_is_written_is_on_the_disk_before_it_takes_the_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -222,7 +222,8 @@ class Model:
         self._vectorizer(encoder).save(Path(path))
 
     def save(self, path: str | Path) -> None:
-        """Write the model folder, in place of one that is there."""
+        """Write the model folder; a ModelError where something is there."""
+        folder.vacant(Path(path))
         with replacing_folder(path) as partial:
             folder.save(partial, self._assembly)
 

@@ -83,8 +83,16 @@ def _decode(raw: bytes, path: str | Path, number: int) -> str:
 
 @contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
-    """Hand out a temporary path beside `path`; on a clean exit it is synced and takes the name at once."""
-    path = Path(path)
+    """Hand out a temporary path beside `path`; on a clean exit it is synced and takes the name at once.
+
+    A link stays one: the file that it leads to is replaced.
+
+    Raises:
+        ConfigError: a folder, a device or a pipe has the name.
+    """
+    path = Path(path).resolve()
+    if path.exists() and not path.is_file():
+        raise ConfigError(f"{path} is {'a folder' if path.is_dir() else 'no plain file'}; name a file to write")
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:

@@ -49,7 +49,7 @@ def test_equal_vocabularies_list_the_same_symbols():
 
 
 @settings(max_examples=30, deadline=None)
-@given(st.lists(ODD, unique=True))
+@given(st.lists(ODD, min_size=1, unique=True))
 def test_any_symbol_survives_saving(tmp_path_factory, symbols):
     file = tmp_path_factory.getbasetemp() / "odd.txt"
     Vocabulary(symbols).save(file)
@@ -74,3 +74,7 @@ def test_a_damaged_file_is_refused(tmp_path):
     file.write_text("a\nb\na\n")
     with pytest.raises(ModelError, match='lists "a" twice'):
         Vocabulary.load(file)
+    for text in ("", "<pad>\n<unk>\nhe"):
+        file.write_text(text)
+        with pytest.raises(ModelError, match="is cut short; restore the model folder"):
+            Vocabulary.load(file)

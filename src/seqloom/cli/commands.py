@@ -243,6 +243,8 @@ def predict(
         raise ConfigError("--as-data needs INPUT, a file in the form of the training data")
     if plot is not None and not explain:
         raise ConfigError("--plot draws what --explain tells; give both")
+    if out is not None and input_file is not None and out.exists() and out.samefile(input_file):
+        raise ConfigError(f"--out {out} is the input; name another file")
     with shown():
         how = {"as_data": as_data, "as_json": as_json, "explain": explain}
         loaded = Model.load(model)

@@ -98,13 +98,15 @@ class Vocabulary:
 
     @classmethod
     def load(cls, path: str | Path) -> "Vocabulary":
-        """Read what `save` wrote; raises ModelError if the file is missing or not UTF-8."""
+        """Read what `save` wrote; raises ModelError if the file is missing, cut short or not UTF-8."""
         try:
             text = Path(path).read_bytes().decode("utf-8")
         except (OSError, UnicodeDecodeError) as fault:
             raise ModelError(
                 f"the vocabulary cannot be read ({fault}); restore the model folder", path
             ) from None
+        if not text.endswith("\n"):
+            raise ModelError("the vocabulary is cut short; restore the model folder", path)
         listed = text.split("\n")[:-1]
         return cls(map(_unescape, listed), written=(line[1:] for line in listed if line.startswith("\\")))
 

@@ -13,7 +13,7 @@ from seqloom.deploy.alone import alone
 from seqloom.deploy.encode import Pool, Raw, TextEncoder
 from seqloom.errors import DataError, ModelError
 from seqloom.files import recover_folder, replacing_folder
-from seqloom.model.folder import CARD, CONFIG, load, save
+from seqloom.model.folder import CARD, CONFIG, load, save, vacant
 
 KEY = "concat"
 """What the configuration of such a folder holds, beside its version: the folders of its encoders, in their order."""
@@ -23,7 +23,8 @@ class Whole(TextEncoder):
     """An encoder of a model that can be saved without the rest of it."""
 
     def save(self, folder: Path) -> None:
-        """Write the encoder alone as a model folder, in place of one that is there."""
+        """Write the encoder alone as a model folder; a ModelError where something is there."""
+        vacant(folder)
         with replacing_folder(folder) as partial:
             save(partial, alone(self.model, self.task.name, self.pool))
 
@@ -71,7 +72,8 @@ class SideBySide:
         return hashlib.sha256(" ".join(one.digest() for one in self.members).encode()).hexdigest()
 
     def save(self, folder: Path) -> None:
-        """Write a folder that holds each encoder alone as a model folder of its own."""
+        """Write a folder that holds each encoder alone as a model folder; a ModelError where something is there."""
+        vacant(folder)
         names = [f"encoder{number}" for number in range(1, len(self.members) + 1)]
         with replacing_folder(folder) as partial:
             for name, one in zip(names, self.members, strict=True):

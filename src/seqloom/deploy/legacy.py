@@ -12,7 +12,7 @@ from seqloom.deploy import cove, foreign, gensen, mlmt
 from seqloom.errors import ConfigError, DataError, ModelError
 from seqloom.files import replacing_folder
 from seqloom.model.build import build
-from seqloom.model.folder import Assembly, assemble, save
+from seqloom.model.folder import Assembly, assemble, save, vacant
 from seqloom.model.plan import lay_out
 from seqloom.model.tables import ModelTable, discover
 from seqloom.model.task import bind
@@ -43,7 +43,7 @@ def import_mlmt(file: Path, folder: Path) -> None:
     Raises:
         ModelError: no such file, one that is damaged or of another program, or something in the folder's place.
     """
-    _free(folder)
+    vacant(folder)
     held = foreign.read(file)
     try:
         model = _tagger(mlmt.Checkpoint.of(held))
@@ -70,7 +70,7 @@ def import_cove(file: Path, folder: Path, vectors: Path | None = None) -> None:
         ModelError: no such file, one that is damaged or of another program, or something in the folder's place.
         DataError: the vectors cannot be read, or are of another size than the encoder reads.
     """
-    _free(folder)
+    vacant(folder)
     held = foreign.read(file, others=True)
     store = Vectors.open(vectors) if vectors is not None else None
     try:
@@ -99,7 +99,7 @@ def import_gensen(prefix: Path, folder: Path, lower: bool | None = None) -> None
         ModelError: a file is missing, damaged, of another program or another model, or holds what could be code; or
             something is in the folder's place.
     """
-    _free(folder)
+    vacant(folder)
     if not prefix.name:
         raise ModelError("names no files; give what PREFIX.model and PREFIX_vocab.pkl begin with", prefix)
     weights, vocabulary = (prefix.with_name(prefix.name + end) for end in (".model", "_vocab.pkl"))
@@ -134,11 +134,6 @@ def _encoder(encoder: cove.MTLSTM, store: Vectors | None, path: str) -> Assembly
     head = network.head("translation")
     head.load_state_dict(cove.silent(head.state_dict()))
     return Assembly(table.model_dump(), plan, tasks, vocabularies, network, {})
-
-
-def _free(folder: Path) -> None:
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ModelError("is there already; name a folder that is not, or remove it", folder)
 
 
 def _checked(values: dict[str, Any]) -> ModelTable:

@@ -65,6 +65,12 @@ def save(folder: Path, model: Assembly, weights: Mapping[str, Tensor] | None = N
     (folder / CARD).write_text(card(model.settings, model.figures, model.network), encoding="utf-8")
 
 
+def vacant(folder: Path) -> None:
+    """Raise a ModelError where something is there already, which a model must not be written over."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ModelError("is there already; name a folder that is not, or remove it", folder)
+
+
 def find(path: str | Path) -> Path:
     """The model folder that a path names: itself, or a run folder's `best` or `last`.
 
