@@ -35,10 +35,16 @@ LENGTHS = (5, 1, 3, 8, 2, 5)
 NUMBER = 16
 """For every key that needs a number."""
 
+SPARSE = [{"mode": mode, "fraction": 0.75} for mode in ("sparse_hidden", "sparse_emb", "sparse_all")]
 TOGETHER: dict[str, list[dict[str, Any]]] = {
-    "translate": [{"context": "final", "cell": "gru"}, {"context": "final", "cell": "gru", "bridge": "copy"}]
+    "heads.translate": [
+        {"context": "final", "cell": "gru"},
+        {"context": "final", "cell": "gru", "bridge": "copy"},
+    ],
+    "encoders.awd": SPARSE,
+    "encoders.sparse": [{"mode": "direct", "fraction": 1.0}, *({"layers": 2} | keys for keys in SPARSE)],
 }
-"""By kind, keys that are tried together; a switch of which one value needs them is not tried alone."""
+"""By family and kind, keys that are tried together; a switch of which one value needs them is not tried alone."""
 
 NEARLY = 0.5
 """Percent: a wrong label among those of the made-up rows costs more; a correlation comes as near to 100."""
@@ -75,15 +81,16 @@ def variants(family: str, kind: str) -> Iterator[Configuration]:
     yield plain(family, kind)
     for key, info in kinds(family)[kind].Config.model_fields.items():
         for other in switches(info.annotation):
-            if other != info.default and key != "type" and not goes_with(kind, key, other):
+            if other != info.default and key != "type" and not goes_with(family, kind, key, other):
                 yield plain(family, kind) | {key: other}
-    for keys in TOGETHER.get(kind, []):
+    for keys in TOGETHER.get(f"{family}.{kind}", []):
         yield plain(family, kind) | keys
 
 
-def goes_with(kind: str, key: str, value: Any) -> bool:
+def goes_with(family: str, kind: str, key: str, value: Any) -> bool:
     """Whether a value needs other keys, or another head."""
-    return (kind, key, value) in {("translate", "cell", "gru"), ("meta", "nowhere", "dropped")}
+    together = {("translate", "cell", "gru"), ("meta", "nowhere", "dropped")}
+    return (kind, key, value) in together or (family == "encoders" and key == "mode")
 
 
 def switches(annotation: Any) -> list[Any]:
