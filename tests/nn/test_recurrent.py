@@ -10,7 +10,9 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from seqloom.errors import ConfigError
 from seqloom.nn import unrolling
+from seqloom.nn.awd import WeightDropLayer
 from seqloom.nn.recurrent import Recurrent
+from seqloom.nn.sparse import SparseLSTM
 
 LENGTHS = st.lists(st.integers(1, 6), min_size=1, max_size=4)
 STACKS = list(product(["lstm", "gru"], [False, True]))
@@ -215,3 +217,14 @@ def test_a_gpu_gives_what_the_cpu_gives(cell):
     x, lengths = batch([4, 2, 3])
     moved = copy.deepcopy(stack).cuda()(x.float().cuda(), lengths)
     torch.testing.assert_close(moved.states.cpu(), stack(x.float(), lengths).states, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("ours", [WeightDropLayer("lstm", 4, 8), SparseLSTM(4, 8, blocks=2, density=0.75)])
+def test_a_compiled_layer_gives_the_same_states_and_gradients(ours):
+    x, lengths = batch([3, 2], size=4)
+    found = []
+    for layer in (ours, torch.compile(ours, backend="aot_eager")):
+        states, _ = layer(x.float(), lengths)
+        found.append([states, *torch.autograd.grad(states.square().sum(), list(ours.parameters()))])
+    for plain, compiled in zip(*found, strict=True):
+        torch.testing.assert_close(compiled, plain)

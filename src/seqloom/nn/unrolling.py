@@ -39,6 +39,16 @@ def unroll(
         States (batch, time, directions * hidden), 0 past a sentence's end, and the state after each sentence's
         last word (of the backward direction: its first word).
     """
+    # Like torch's own layers, it stays out of compiled code, which would hold every step of every length.
+    compiled = torch.compiler.is_compiling()
+    run: Any = torch.compiler.disable(_unrolled) if compiled else _unrolled  # type: ignore[no-untyped-call]
+    states, last = run(cell, x, lengths, weights, state)
+    return states, last
+
+
+def _unrolled(
+    cell: Cell, x: Tensor, lengths: Tensor, weights: Sequence[Tensor], state: State | None
+) -> tuple[Tensor, State]:
     weights, longest = list(weights), int(lengths.max())
     x, beyond = x[:, :longest], x.shape[1] - longest
     zeros = x.new_zeros(len(weights) // 4, len(x), weights[1].shape[1])
