@@ -92,6 +92,15 @@ def test_a_folder_that_holds_a_run_is_refused(corpus: Path, finished: Path) -> N
     assert tiny.weights(finished) == before
 
 
+def test_a_start_that_failed_does_not_stand_in_the_way(tmp_path: Path) -> None:
+    config = tiny.one(tiny.write_corpus(tmp_path), clip_except=["heads.pos.missing"])
+    with pytest.raises(ConfigError, match=r"training.clip_except: .* fits the name of no parameter"):
+        tiny.trained(config, tmp_path / "run")
+    assert (tmp_path / "run" / "events.jsonl").is_file()
+    config["training"]["clip_except"] = ["heads.pos.*"]
+    assert tiny.trained(config, tmp_path / "run").step == 6
+
+
 def test_resume_begins_a_run_where_there_is_none(corpus: Path, tmp_path: Path) -> None:
     tiny.trained(tiny.one(corpus), tmp_path / "resumed", resume=True)
     tiny.trained(tiny.one(corpus), tmp_path / "plain")

@@ -120,6 +120,16 @@ def test_a_right_configuration_is_its_table():
         ),
         (
             "steps: 10",
+            "steps: 10\n  freeze: ['*.bias', encodrs.shared.*]",
+            'f:18  training.freeze.1  no part "encodrs.shared.*"; did you mean "encoders.shared.*"? (',
+        ),
+        (
+            "steps: 10",
+            "steps: 10\n  rates: {embedders.wrds.*: 0.1, head*: 2}",
+            'f:18  training.rates.embedders.wrds.*  no part "embedders.wrds.*"; did you mean "embedders.words.*"? (',
+        ),
+        (
+            "steps: 10",
             "steps: 10\n  watch: topic",
             "f:18  training.watch  topic has no dev file to watch; give",
         ),

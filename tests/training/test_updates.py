@@ -7,7 +7,8 @@ from torch import nn
 
 from seqloom.api import source_of
 from seqloom.errors import ConfigError, ModelError
-from seqloom.experiment import check
+from seqloom.experiment import Experiment
+from seqloom.model.tables import discover
 from seqloom.training.table import TrainingTable
 from seqloom.training.updates import Updates
 from tests import tiny
@@ -15,7 +16,11 @@ from tests import tiny
 
 def table(**training: Any) -> TrainingTable:
     config = {"steps": 10, "optimizer": {"type": "sgd", "rate": 1.0}, "clip": None, **training}
-    return check(source_of(tiny.two(Path("nowhere"), **config), {})).training
+    discover()
+    # The table alone: these networks have no parts by the configuration's names.
+    found = Experiment.check(source_of(tiny.two(Path("nowhere"), **config), {}))
+    assert found is not None
+    return found.training
 
 
 def network() -> nn.Module:

@@ -33,7 +33,7 @@ from seqloom.progress import notice
 from seqloom.training import checkpoint
 from seqloom.training.distributed import Ranks, ranks
 from seqloom.training.keeping import BEST, LAST, same_data
-from seqloom.training.report import EVENTS, Report, Writer
+from seqloom.training.report import Report, Writer
 from seqloom.training.trainer import Course, Trainer
 
 RESULT = "result.json"
@@ -112,7 +112,8 @@ def _opened(out: Path, resume: bool, mine: Ranks) -> bool:
         for model in (BEST, LAST):
             recover_folder(out / model)
     mine.wait()
-    if not resume and ((out / EVENTS).exists() or (out / LAST).exists()):
+    # Events alone are those of a start that failed.
+    if not resume and ((out / BEST).exists() or (out / LAST).exists()):
         raise ConfigError(f"{out} holds a run; go on with it by --resume, or name another folder with --out")
     resumed = resume and (out / LAST / CONFIG).is_file()
     mine.wait()

@@ -1,5 +1,6 @@
 """The root table of a configuration, and its check without any data."""
 
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,7 +17,7 @@ from seqloom.model.tables import ModelTable, Names, check_columns, check_groups,
 from seqloom.model.task import bind, check_indexes
 from seqloom.model.transfer import absent, inlined
 from seqloom.training.averaging import Triggered
-from seqloom.training.table import TrainingTable
+from seqloom.training.table import GLOBS, TrainingTable
 
 
 class Experiment(ModelTable):
@@ -48,6 +49,7 @@ def check(source: Source) -> Experiment:
     plan = lay_out(table)
     _check_vocabularies(table, plan, source)
     _check_mixed(plan, source)
+    _check_globs(table, plan, source)
     source.done()
     return table
 
@@ -81,6 +83,26 @@ def _set(plan: Plan, embedder: str) -> str:
     """The store that a word table begins with; of another embedder, or a table without one, its own name."""
     table = plan.embedders[embedder]
     return (table.vectors if isinstance(table, Word.Config) else None) or embedder
+
+
+def _check_globs(table: Experiment, plan: Plan, source: Source) -> None:
+    """Refuse globs of parameters' names that begin with no part; the rest of a name is known once the model is."""
+    shared = [group for task in table.tasks.values() if (group := getattr(task.head, "share", None))]
+    kinds = (
+        ("embedders", plan.embedders),
+        ("encoders", plan.encoders),
+        ("heads", table.tasks),
+        ("shared", shared),
+    )
+    parts = [f"{family}.{name}." for family, names in kinds for name in names]
+    for key in GLOBS:
+        globs = getattr(table.training, key)
+        for place, glob in enumerate(globs):
+            # Up to its first wildcard a glob is what names begin with.
+            plain = re.split(r"[*?\[]", glob)[0]
+            if not any(one.startswith(plain) or plain.startswith(one) for one in parts):
+                where = place if isinstance(globs, list) else glob
+                source.fault(("training", key, where), unknown("part", glob, [f"{one}*" for one in parts]))
 
 
 def _check_vectors(table: Experiment, source: Source) -> None:

@@ -39,6 +39,10 @@ class BeginTable(Table):
     parts: Annotated[list[str], Field(min_length=1)] = ["*"]
 
 
+GLOBS = ("freeze", "unfreeze", "rates", "clip_except")
+"""The keys of `training` that name parameters by globs."""
+
+
 class TrainingTable(Table):
     """How a model is trained.
 

@@ -11,7 +11,7 @@ from seqloom.config import nearest, part
 from seqloom.errors import ConfigError
 from seqloom.training import checkpoint
 from seqloom.training.optim import RateSchedule, groups, set_rate
-from seqloom.training.table import TrainingTable
+from seqloom.training.table import GLOBS, TrainingTable
 
 COMMON = "*"
 """Stands for the common optimiser; no task can have this name."""
@@ -160,14 +160,8 @@ def _clip(parameters: Iterable[nn.Parameter], most: float) -> None:
 def check_globs(names: Iterable[str], config: TrainingTable) -> None:
     """Refuse a glob that fits no parameter: it was meant for one, and would do nothing."""
     names = list(names)
-    keys = {
-        "freeze": config.freeze,
-        "unfreeze": config.unfreeze,
-        "rates": config.rates,
-        "clip_except": config.clip_except,
-    }
-    for key, globs in keys.items():
-        for glob in globs:
+    for key in GLOBS:
+        for glob in getattr(config, key):
             if not any(fnmatchcase(name, glob) for name in names):
                 like = nearest(glob, names) or names[0]
                 raise ConfigError(f'training.{key}: "{glob}" fits the name of no parameter, such as {like}')
