@@ -1,6 +1,7 @@
 """The suite: which tasks can be run, their jobs side by side, and the report that comes of them."""
 
 import platform
+import signal
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
@@ -213,11 +214,17 @@ def _runner(workers: int) -> Iterator[Run]:
     if workers <= 1:
         yield _scored
         return
-    pool = ProcessPoolExecutor(workers, get_context("spawn"), torch.set_num_threads, (1,))
+    pool = ProcessPoolExecutor(workers, get_context("spawn"), _begin)
     try:
         yield lambda job: pool.submit(score, job)
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _begin() -> None:
+    """Prepare a process: one thread, and an end at once by Ctrl-C, which an executor's processes might survive."""
+    torch.set_num_threads(1)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _scored(job: Job) -> "Future[Result]":
