@@ -1,6 +1,7 @@
 """Vectors for the lines of a file of any size: streamed to disk, resumable, by several processes if need be."""
 
 import os
+import signal
 import tempfile
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -285,6 +286,8 @@ _own: list[Vectorizer] = []
 
 def _start(folder: str) -> None:
     torch.set_num_threads(1)
+    # Ctrl-C ends a process at once; an executor's processes might outlive it.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     _own[:] = [opened(folder)]
 
 
