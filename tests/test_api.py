@@ -123,6 +123,12 @@ def test_encode_and_near(model: Model) -> None:
     assert len(model.near("moth", 3)) == 3
 
 
+@pytest.mark.parametrize("one", [3, None])
+def test_what_is_no_text_is_refused(model: Model, one: Any) -> None:
+    with pytest.raises(ModelError, match=f"takes texts, lists of tokens or dicts of them, found {one}"):
+        model.predict("pos", ["the moth", one])
+
+
 def test_a_saved_model_stands_alone(model: Model, corpus: Path, tmp_path: Path) -> None:
     model.save(tmp_path / "copy")
     copy = seqloom.load(tmp_path / "copy")

@@ -128,6 +128,8 @@ class Model:
         mine = self.task(task)
         if isinstance(one, str):
             return mine.reader.parse(one)
+        if not isinstance(one, Iterable):
+            raise ModelError(f"takes texts, lists of tokens or dicts of them, found {one!r}")
         if isinstance(one, Mapping):
             if lacking := [name for name in mine.texts if name not in one]:
                 raise ModelError(
