@@ -124,9 +124,9 @@ def test_encode_and_near(model: Model) -> None:
 
 
 @pytest.mark.parametrize("one", [3, None])
-def test_what_is_no_text_is_refused(model: Model, one: Any) -> None:
+def test_what_is_no_text_is_refused(model: Model, one: object) -> None:
     with pytest.raises(ModelError, match=f"takes texts, lists of tokens or dicts of them, found {one}"):
-        model.predict("pos", ["the moth", one])
+        model.predict("pos", ["the moth", one])  # type: ignore[list-item]
 
 
 def test_a_saved_model_stands_alone(model: Model, corpus: Path, tmp_path: Path) -> None:
