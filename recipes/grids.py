@@ -4,12 +4,14 @@ A table `[grids.NAME]` of `experiments.toml` has a `config`, settings that hold 
 `columns`. Each row says its `watch`, and each row and column may `set` more and describe its `data`. The experiment
 of a row and a column is called ROW-COLUMN. Where the grid has `small`, settings for a laptop (rows may have more of
 them), there is full-ROW-COLUMN too, which leaves them out, takes those of `full` and is only run where it is named;
-where it is `large`, all of it is.
+where it is `large`, all of it is. With `mean`, the table ends with the mean of each column that is whole. `seeds`
+stands for the grid, a row or a column, of which the last has its way.
 """
 
 from collections.abc import Iterator, Mapping
 from itertools import product
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from seqloom.training.canvas import key, line, panels, save, sizes, styled
@@ -41,7 +43,7 @@ def _cell(grid: Grid, row: str, column: str, size: str) -> Row:
         "config": grid["config"],
         "set": [setting for one in sets for setting in one],
         "watch": of_row["watch"],
-        "seeds": of_row.get("seeds", grid.get("seeds", 1)),
+        "seeds": of_column.get("seeds") or of_row.get("seeds") or grid.get("seeds", 1),
         "rival": of_row.get("rival"),
         "published": of_row.get("published", {}).get(column),
         "data": "; ".join(described),
@@ -57,6 +59,14 @@ def table(grid: Grid, known: Mapping[str, Row]) -> Iterator[str]:
         cells = [_figure(known.get(f"{name}-{column}"), row, column) for column in columns]
         rival = row.get("rival")
         yield f"| {row.get('title', name)} | {'' if rival is None else rival} | {' | '.join(cells)} |"
+    if grid.get("mean"):
+        yield f"| mean | | {' | '.join(_mean(grid, known, column) for column in columns)} |"
+
+
+def _mean(grid: Grid, known: Mapping[str, Row], column: str) -> str:
+    """The mean of a column, where all of its cells are known."""
+    cells = [known.get(f"{row}-{column}") for row in grid["rows"]]
+    return f"{fmean(one['value'] for one in cells if one):.1f}" if all(cells) else "–"
 
 
 def _figure(result: Row | None, row: Mapping[str, Any], column: str) -> str:

@@ -94,8 +94,11 @@ small = ["hidden=10"]
 full = ["hidden=300"]
 axis = "pairs"
 plot = "What they bring"
+mean = true
+seeds = 2
 [grids.both.columns.words]
 title = "words"
+seeds = 3
 size = 0
 [grids.both.columns.more]
 set = ["words=more"]
@@ -114,7 +117,7 @@ small = ["epochs=1"]
 
 @pytest.fixture
 def grid(run):
-    """The made-up system with a grid, two of whose four cells are recorded."""
+    """The made-up system with a grid, three of whose four cells are recorded."""
     system = run.ROOT / "made"
     (system / "experiments.toml").write_text(GRID)
     (system / "README.md").write_text(
@@ -122,6 +125,7 @@ def grid(run):
     )
     (system / "results" / "one-words.json").write_text(result("one-words", 90))
     (system / "results" / "one-more.json").write_text(result("one-more", 91.5, 0.25))
+    (system / "results" / "two-more.json").write_text(result("two-more", 80.5))
     return run
 
 
@@ -137,6 +141,7 @@ def test_a_grid_is_an_experiment_for_each_row_and_column(grid):
     assert listed["full-one-more"]["set"] == ["hidden=300", "data=one", "words=more"]
     assert listed["one-words"]["published"] == 94.9
     assert listed["one-more"]["published"] is None
+    assert [listed[f"one-{column}"]["seeds"] for column in ("words", "more")] == [3, 2]
 
 
 def test_a_grid_is_written_as_a_table_and_its_gains_are_drawn(grid):
@@ -144,7 +149,7 @@ def test_a_grid_is_written_as_a_table_and_its_gains_are_drawn(grid):
     page = (grid.ROOT / "made" / "README.md").read_text()
     assert "| data | rival | words | more |\n|---|---|---|---|" in page
     assert "| One | 90.6 | 90.0 (94.9) | 91.5 ± 0.2 |" in page
-    assert "| two |  | – | – |" in page
+    assert "| two |  | – | 80.5 |\n| mean | | – | 86.0 |\n" in page
     assert "![What they bring](gains.png)" in page
 
 
@@ -165,7 +170,7 @@ def test_full_sizes_are_only_run_where_they_are_named(grid, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["run.py", "made"])
     monkeypatch.setattr(grid, "write_tables", lambda system: None)
     grid.main()
-    assert ran == ["two-words", "two-more"]
+    assert ran == ["two-words"]
     monkeypatch.setattr(sys, "argv", ["run.py", "made", "full-two-more"])
     grid.main()
     assert ran[-1] == "full-two-more"
