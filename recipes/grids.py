@@ -5,7 +5,8 @@ A table `[grids.NAME]` of `experiments.toml` has a `config`, settings that hold 
 of a row and a column is called ROW-COLUMN. Where the grid has `small`, settings for a laptop (rows may have more of
 them), there is full-ROW-COLUMN too, which leaves them out, takes those of `full` and is only run where it is named;
 where it is `large`, all of it is. With `mean`, the table ends with the mean of each column that is whole. `seeds`
-stands for the grid, a row or a column, of which the last has its way.
+stands for the grid, a row or a column, of which the last has its way. A column `of` another one does not train: it has
+that one's model, its head used by the settings of `adjust`.
 """
 
 from collections.abc import Iterator, Mapping
@@ -37,7 +38,8 @@ def _large(grid: Grid) -> Row:
 
 def _cell(grid: Grid, row: str, column: str, size: str) -> Row:
     of_row, of_column = grid["rows"][row], grid["columns"][column]
-    sets = [one.get(key, []) for one in (grid, of_row, of_column) for key in (size, "set")]
+    trained = of_column.get("of", column)
+    sets = [one.get(key, []) for one in (grid, of_row, grid["columns"][trained]) for key in (size, "set")]
     described = [one["data"] for one in (of_row, of_column) if "data" in one]
     return {
         "config": grid["config"],
@@ -47,7 +49,11 @@ def _cell(grid: Grid, row: str, column: str, size: str) -> Row:
         "rival": of_row.get("rival"),
         "published": of_row.get("published", {}).get(column),
         "data": "; ".join(described),
-    }
+    } | (_borrowed(f"{row}-{trained}", of_column, size) if "of" in of_column else {})
+
+
+def _borrowed(cell: str, column: Row, size: str) -> Row:
+    return {"run": f"full-{cell}" if size == "full" else cell, "adjust": column["adjust"]}
 
 
 def table(grid: Grid, known: Mapping[str, Row]) -> Iterator[str]:

@@ -103,6 +103,9 @@ size = 0
 [grids.both.columns.more]
 set = ["words=more"]
 size = 100
+[grids.both.columns.told]
+of = "more"
+adjust = ["beam=1"]
 [grids.both.rows.one]
 title = "One"
 watch = "t.accuracy"
@@ -134,12 +137,14 @@ def test_a_grid_is_an_experiment_for_each_row_and_column(grid):
     assert list(listed) == [
         f"{size}{row}-{column}"
         for row in ("one", "two")
-        for column in ("words", "more")
+        for column in ("words", "more", "told")
         for size in ("", "full-")
     ]
     assert listed["two-more"]["set"] == ["hidden=10", "epochs=1", "words=more"]
     assert listed["full-one-more"]["set"] == ["hidden=300", "data=one", "words=more"]
     assert listed["one-words"]["published"] == 94.9
+    assert listed["two-told"]["set"] == listed["two-more"]["set"]
+    assert [listed["full-two-told"][key] for key in ("run", "adjust")] == ["full-two-more", ["beam=1"]]
     assert listed["one-more"]["published"] is None
     assert [listed[f"one-{column}"]["seeds"] for column in ("words", "more")] == [3, 2]
 
@@ -147,9 +152,9 @@ def test_a_grid_is_an_experiment_for_each_row_and_column(grid):
 def test_a_grid_is_written_as_a_table_and_its_gains_are_drawn(grid):
     grid.write_tables("made")
     page = (grid.ROOT / "made" / "README.md").read_text()
-    assert "| data | rival | words | more |\n|---|---|---|---|" in page
-    assert "| One | 90.6 | 90.0 (94.9) | 91.5 ± 0.2 |" in page
-    assert "| two |  | – | 80.5 |\n| mean | | – | 86.0 |\n" in page
+    assert "| data | rival | words | more | told |\n|---|---|---|---|---|" in page
+    assert "| One | 90.6 | 90.0 (94.9) | 91.5 ± 0.2 | – |" in page
+    assert "| two |  | – | 80.5 | – |\n| mean | | – | 86.0 | – |\n" in page
     assert "![What they bring](gains.png)" in page
 
 
@@ -170,7 +175,7 @@ def test_full_sizes_are_only_run_where_they_are_named(grid, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["run.py", "made"])
     monkeypatch.setattr(grid, "write_tables", lambda system: None)
     grid.main()
-    assert ran == ["two-words"]
+    assert ran == ["one-told", "two-words", "two-told"]
     monkeypatch.setattr(sys, "argv", ["run.py", "made", "full-two-more"])
     grid.main()
     assert ran[-1] == "full-two-more"
