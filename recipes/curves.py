@@ -1,7 +1,8 @@
-"""Learning curves of a system's experiments: a figure over the number of labelled sentences it was reached with.
+"""Curves of a system's experiments: a figure over a size, such as the number of labelled sentences to learn from.
 
-A row of `experiments.toml` is a point of a curve if it says `curve = [PANEL, LINE]` and `sentences = N`; its `rival`
-is a point of the rival's. Rows that are not recorded yet are left out, and leave no trace but a shorter line.
+A row of `experiments.toml` is a point of a curve if it says `curve = [PANEL, LINE]` and `at = N`; its `rival` is a
+point of the rival's, `plot` and `axis` are what the figure and its axis are called. Rows that are not recorded yet are
+left out, and leave no trace but a shorter line.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 Row = Mapping[str, Any]
 
+PLOT, AXIS = "What labelled sentences bring", "labelled sentences of the target"
 RIVAL = "CRF with hand-made features"
 _RIVAL: dict[str, Any] = {
     "color": GREY,
@@ -44,17 +46,18 @@ def draw(listed: Mapping[str, Row], known: Mapping[str, Row], path: Path) -> Pat
     with styled():
         from matplotlib.lines import Line2D
 
-        handles = {RIVAL: Line2D([], [], **_RIVAL)}
         used = {rows[name]["curve"][1] for name in there}
-        legend = {name: handle for name, handle in key(names).items() if name in used} | handles
+        legend = {name: handle for name, handle in key(names).items() if name in used}
+        if any(row.get("rival") is not None for row in rows.values()):
+            legend[RIVAL] = Line2D([], [], **_RIVAL)
         note = f"{_UNITS.get(unit, unit)} on the whole test file; bars: standard deviation over seeds"
-        figure, axes = panels(shown, "What labelled sentences bring", note, legend)
+        figure, axes = panels(shown, rows[there[0]].get("plot", PLOT), note, legend)
         for axis, panel in zip(axes, shown, strict=True):
             _rival(axis, [row for row in rows.values() if row["curve"][0] == panel])
             for place, name in enumerate(names):
                 chosen = [one for one in there if rows[one]["curve"] == [panel, name]]
-                _line(axis, {rows[one]["sentences"]: known[one] for one in chosen}, line(place))
-        sizes(axes, "labelled sentences of the target")
+                _line(axis, {rows[one]["at"]: known[one] for one in chosen}, line(place))
+        sizes(axes, rows[there[0]].get("axis", AXIS))
         return save(figure, path)
 
 
@@ -67,5 +70,5 @@ def _line(axis: "Axes", points: Mapping[int, Row], look: Mapping[str, Any]) -> N
 
 
 def _rival(axis: "Axes", rows: Sequence[Row]) -> None:
-    points = {row["sentences"]: row["rival"] for row in rows if row.get("rival") is not None}
+    points = {row["at"]: row["rival"] for row in rows if row.get("rival") is not None}
     axis.plot(sorted(points), [points[place] for place in sorted(points)], **_RIVAL)

@@ -6,7 +6,8 @@ of a row and a column is called ROW-COLUMN. Where the grid has `small`, settings
 them), there is full-ROW-COLUMN too, which leaves them out, takes those of `full` and is only run where it is named;
 where it is `large`, all of it is. With `mean`, the table ends with the mean of each column that is whole. `seeds`
 stands for the grid, a row or a column, of which the last has its way. A column `of` another one does not train: it has
-that one's model, its head used by the settings of `adjust`.
+that one's model, its head used by the settings of `adjust`. A column with `line` and `at` is a point of curves, whose
+`plot` and `axis` the grid says.
 """
 
 from collections.abc import Iterator, Mapping
@@ -49,7 +50,15 @@ def _cell(grid: Grid, row: str, column: str, size: str) -> Row:
         "rival": of_row.get("rival"),
         "published": of_row.get("published", {}).get(column),
         "data": "; ".join(described),
+        **(_point(grid, of_row.get("title", row), of_column) if "line" in of_column else {}),
     } | (_borrowed(f"{row}-{trained}", of_column, size) if "of" in of_column else {})
+
+
+def _point(grid: Grid, panel: str, column: Row) -> Row:
+    return {key: grid[key] for key in ("axis", "plot")} | {
+        "curve": [panel, column["line"]],
+        "at": column["at"],
+    }
 
 
 def _borrowed(cell: str, column: Row, size: str) -> Row:

@@ -153,7 +153,8 @@ def _fresh(found: re.Match[str], system: str, own: str | None, folder: Path) -> 
     listed = {name: row for name, row in experiments(system).items() if pattern.fullmatch(name)}
     known = {name: row for name, row in results(system).items() if name in listed}
     if found["what"] == "curves":
-        body = _plot(found, folder, "Figures over the number of labelled sentences", curves.draw, listed, known)
+        words = next((row["plot"] for row in listed.values() if "plot" in row), curves.PLOT)
+        body = _plot(found, folder, words, curves.draw, listed, known)
     else:
         body = "\n".join(table([known[name] for name in listed if name in known]))
     return f"{found['open']}{body if known else 'Not run yet.'}\n<!-- end -->"

@@ -8,7 +8,7 @@ import pytest
 
 RECIPES = Path(__file__).parent.parent / "recipes"
 LISTED = "\n".join(
-    f"[tag-{n}-{name}]\nwatch = 'nl.f1'\ncurve = ['Dutch', '{name}']\nsentences = {n}\nrival = {n / 10}\n"
+    f"[tag-{n}-{name}]\nwatch = 'nl.f1'\ncurve = ['Dutch', '{name}']\nat = {n}\nrival = {n / 10}\n"
     for n in (10, 100)
     for name in ("alone", "unseen", "together")
 )
@@ -103,6 +103,8 @@ size = 0
 [grids.both.columns.more]
 set = ["words=more"]
 size = 100
+line = "better"
+at = 7
 [grids.both.columns.told]
 of = "more"
 adjust = ["beam=1"]
@@ -146,6 +148,9 @@ def test_a_grid_is_an_experiment_for_each_row_and_column(grid):
     assert listed["two-told"]["set"] == listed["two-more"]["set"]
     assert [listed["full-two-told"][key] for key in ("run", "adjust")] == ["full-two-more", ["beam=1"]]
     assert listed["one-more"]["published"] is None
+    point = {key: listed["one-more"][key] for key in ("curve", "at", "axis", "plot")}
+    assert point == {"curve": ["One", "better"], "at": 7, "axis": "pairs", "plot": "What they bring"}
+    assert "curve" not in listed["one-words"]
     assert [listed[f"one-{column}"]["seeds"] for column in ("words", "more")] == [3, 2]
 
 
