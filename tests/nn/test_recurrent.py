@@ -219,6 +219,7 @@ def test_a_gpu_gives_what_the_cpu_gives(cell):
     torch.testing.assert_close(moved.states.cpu(), stack(x.float(), lengths).states, atol=1e-5, rtol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ours", [WeightDropLayer("lstm", 4, 8), SparseLSTM(4, 8, blocks=2, density=0.75)])
 def test_a_compiled_layer_gives_the_same_states_and_gradients(ours):
     x, lengths = batch([3, 2], size=4)
