@@ -25,7 +25,7 @@ def draw(reports: Sequence[Report], path: Path) -> Path:
         reports = reports[: len(COLOURS)]
         names = [name for name in TASKS if any("test" in one["tasks"].get(name, {}) for one in reports)]
         handles = {one["name"]: Patch(color=colour) for one, colour in zip(reports, COLOURS, strict=False)}
-        note = "accuracy, or 100 times Pearson's correlation; R@1 of images for captions"
+        note = f"accuracy, or 100 times Pearson's correlation{'; R@1 of images' * ('Captions' in names)}"
         figure, (axis,) = panels(
             [""], "Transfer", note, handles, max(2.4, 0.2 * len(names) * len(reports) + 0.6)
         )
@@ -34,7 +34,7 @@ def draw(reports: Sequence[Report], path: Path) -> Path:
             values = [_main(one["tasks"].get(name, {}), name) for name in names]
             axis.barh(np.arange(len(names)) + place * thick, values, thick, color=colour)
         axis.set_yticks(np.arange(len(names)) + 0.4 - thick / 2, names)
-        axis.invert_yaxis()
+        axis.set_ylim(len(names) - 0.1, -0.3)
         axis.grid(False, axis="y")
         return save(figure, path)
 
