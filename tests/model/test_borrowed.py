@@ -75,6 +75,18 @@ def test_how_many_words_the_model_there_knows_is_told_and_none_is_refused(corpus
         tiny.trained(over(corpus, origin), tmp_path / "other")
 
 
+def test_a_model_of_lower_cased_texts_is_given_words_in_lower_case(corpus, origin, tmp_path, caplog):
+    (corpus / "pos-train.txt").write_text("Moth NOUN\nsees VERB\n")
+    tiny.trained(over(corpus, origin), tmp_path / "cased")
+    what = f"embedders.cove: the model of {origin} knows 1 of the 2 different words in training"
+    assert f"{what}; it lacks Moth; with lower: true it would know 1 more" in caplog.messages
+    tiny.trained(over(corpus, origin, input=True, lower=True), tmp_path / "run")
+    assert (
+        f"embedders.cove: the model of {origin} knows 2 of the 2 different words in training" in caplog.messages
+    )
+    assert vectors(load(tmp_path / "run"), ["Moth", "moth"])[0, :, :3].tolist() == [[2.0] * 3] * 2
+
+
 def test_a_store_of_another_size_is_refused(corpus, origin):
     config = over(corpus, origin, vectors="wide")
     config["vectors"] = store(corpus / "wide.txt", STORE, size=4)

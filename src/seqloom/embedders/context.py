@@ -80,6 +80,7 @@ class Context(Embedder):
         whether the vectors that the encoder reads come first; layers follow as they are listed. `trainable`: whether
         what was saved is trained on; else it stays as it is, its dropout never acting. `vectors`: a store whose rows
         replace the model's frozen word table, so that every word of the new data that the store has is known.
+        `lower`: whether the model is given words in lower case, as it needs where it learnt from texts in lower case.
         `cache`: whether what the encoder makes of a training text is kept on disk, so that it runs once for each.
         `inside` is filled in when a model is saved, so that its folder needs the other no longer.
         """
@@ -91,6 +92,7 @@ class Context(Embedder):
         input: bool = False
         trainable: bool = False
         vectors: Annotated[str | None, Choice("vectors", names=("vectors",), inline=False)] = None
+        lower: bool = False
         cache: bool = False
         inside: Inside | None = None
 
@@ -109,11 +111,14 @@ class Context(Embedder):
             return ()
         found = (indexes(name, table) for name, table in config.inside.embedders.items())
         replaced = cls.replaced(config)
-        return tuple(
+        listed = (
             replace(index, minimum=1) if index.vocabulary == replaced else index
             for each in found
             for index in each
         )
+        if not config.lower:
+            return tuple(listed)
+        return tuple(replace(index, view=replace(index.view, lower=True)) for index in listed)
 
     @classmethod
     def replaced(cls, config: Any) -> str | None:
@@ -141,7 +146,7 @@ class Context(Embedder):
         self.size = (inside.size if self.input else 0) + (sizes[0] if self.mix else sum(sizes))
         self.causal = inside.causal
         self.cache, self._sizes = config.cache, [inside.size] * self.input + sizes
-        self._made_by = f"{config.inside!r} {self.layers} {self.input} {torch.__version__}"
+        self._made_by = f"{config.inside!r} {self.layers} {self.input} {config.lower} {torch.__version__}"
         self._kept: KeptVectors | None = None
         self.train()
 

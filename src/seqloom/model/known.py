@@ -44,11 +44,15 @@ def tell_known(
 
 @dataclass(frozen=True)
 class _Known:
-    """Which symbols of the training texts a vocabulary lacks; one that is fitted to them lacks none."""
+    """Which symbols of the training texts a vocabulary lacks; one that is fitted to them lacks none.
+
+    `lowered` is how many of these it has in lower case.
+    """
 
     index: Index
     symbols: int
     missing: tuple[str, ...]
+    lowered: int
 
     @classmethod
     def of(
@@ -63,7 +67,8 @@ class _Known:
         forms = (form for column in columns for form in column.counts())
         symbols = dict.fromkeys(symbol for form in forms for symbol in index.view.symbols(form))
         known = brought.get(index.vocabulary, symbols)
-        return cls(index, len(symbols), tuple(one for one in symbols if one not in known))
+        missing = tuple(one for one in symbols if one not in known)
+        return cls(index, len(symbols), missing, sum(one.lower() in known for one in missing))
 
     @property
     def known(self) -> int:
@@ -72,4 +77,5 @@ class _Known:
     def __str__(self) -> str:
         missing = f"; it lacks {' '.join(self.missing[:8])}" if self.missing else ""
         more = " and others" if len(self.missing) > 8 else ""
-        return f"{self.known:,} of the {self.symbols:,} different words in training{missing}{more}"
+        lower = f"; with lower: true it would know {self.lowered:,} more" if self.lowered else ""
+        return f"{self.known:,} of the {self.symbols:,} different words in training{missing}{more}{lower}"
