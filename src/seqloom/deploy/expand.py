@@ -1,6 +1,6 @@
 """Words added to a trained model: their vectors are those of a store, mapped into the model's own space."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -10,6 +10,7 @@ from torch import Tensor
 
 from seqloom.config import unknown
 from seqloom.data.tokens import Index
+from seqloom.data.vector_match import Match
 from seqloom.data.vectors import Vectors
 from seqloom.data.vocabulary import PRODUCED, SPECIALS, Vocabulary
 from seqloom.deploy.linear import LinearMap
@@ -99,22 +100,27 @@ def expand(
     asked = _asked(vectors.words if words is None else words, index)
     kept = [word for word in known if not replace or word in PRODUCED or word in asked]
     shared = _shared(known, vectors, plain=not ridge and how == "least-squares")
-    match = vectors.match([word for word in asked if word not in known])
-    if not match.found.any() and all(word in PRODUCED for word in kept):
-        what = f"neither the model nor {vectors.name} knows any of the words, so none would be left"
-        raise ConfigError(f"{what}; name others with words (--words)")
-    new = match.vectors[match.found]
+    match = _match(vectors, [word for word in asked if word not in known], kept)
     source = vectors.rows(shared).astype(np.float64)
     state, fits = dict(model.network.state_dict()), []
     for name, weight in tables.items():
         own = state[weight].double().numpy()
         pairs = source, own[[known.id(word) for word in shared]]
         fits.append(_judged(name, *pairs, _Way(how, ridge), seed))
-        rows = own[[known.id(word) for word in kept]], _Way(how, ridge).fit(*pairs)(new)
+        rows = own[[known.id(word) for word in kept]], _Way(how, ridge).fit(*pairs)(match.vectors[match.found])
         state[weight] = torch.from_numpy(np.concatenate(rows)).float()
     fresh = [word for word, found in zip(match.words, match.found, strict=True) if found]
     listed = {**model.vocabularies, index.vocabulary: Vocabulary([*kept, *fresh], known.written)}
     return Expansion(_rebuilt(model, listed, state), fits, len(fresh), int((~match.found).sum()))
+
+
+def _match(vectors: Vectors, words: Sequence[str], kept: Sequence[str]) -> Match:
+    """The vectors of the words to add; a ConfigError where beside those that are kept no word would be known."""
+    match = vectors.match(words)
+    if not match.found.any() and all(word in PRODUCED for word in kept):
+        what = f"neither the model nor {vectors.name} knows any of the words, so none would be left"
+        raise ConfigError(f"{what}; name others with words (--words)")
+    return match
 
 
 def _check(how: How, ridge: float, words: Iterable[str] | None, replace: bool) -> None:
