@@ -213,6 +213,11 @@ MISTAKES: dict[str, tuple[list[str], str]] = {
         "is there already; name a folder that is not, or remove it",
     ),
     "encoders written over a run": (["concat", "{model}", "{model}", "-o", "{model}"], "is there already"),
+    "words added over a run, before their vectors are read": (
+        ["expand", "{model}", "--vectors", "nowhere.txt", "-o", "{model}"],
+        "is there already",
+    ),
+    "a table made sparse over a run": (["compress", "{model}", "-o", "{model}"], "is there already"),
     "data without a file": (["predict", "{model}", "--as-data"], "--as-data needs INPUT"),
     "an unknown pool": (
         ["encode", "{model}", "x", "-o", "y", "--pool", "men"],

@@ -94,7 +94,9 @@ def expand(
     from seqloom import api
     from seqloom.data.vectors import Vectors
     from seqloom.files import lines
+    from seqloom.model.folder import vacant
 
+    vacant(out)
     listed = None if words is None else [line.strip() for _, line in lines(words) if line.strip()]
     with shown():
         loaded, report = api.expand(
@@ -126,7 +128,9 @@ def compress(
     """Make a model's word table sparse, without its data: long vectors for frequent words alone."""
     from seqloom import api
     from seqloom.deploy import compress as compression
+    from seqloom.model.folder import vacant
 
+    vacant(out)
     with shown():
         found = compression.compress(api.Model.load(model)._assembly, density, blocks, embedder)
         api.Model(found.model).save(out)
