@@ -70,8 +70,7 @@ def transfer(
     how, encoder = setting_of(setting), _encoder(encode)
     corpora = dict(_corpora(tasks, Path(data_root() if data is None else data)))
     ready = {task: one for task, one in corpora.items() if isinstance(one, Corpus)}
-    settings: dict[int | None, Settings] = {None: how}
-    settings |= {count: replace(how, first=count) for count in first}
+    settings = {count: how if count is None else replace(how, first=count) for count in (None, *first)}
     of_encoder = {"name": name, "fingerprint": encoder.fingerprint, "tokenizer": encoder.tokenizer}
     when = {"versions": _versions(), "date": date.today().isoformat()}
     found: dict[Key, Result] = {}
