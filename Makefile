@@ -18,10 +18,10 @@ demo: $(VENV)/installed  ## The guided run on the built-in corpus (two minutes)
 	$(BIN)/seqloom demo
 
 test: $(VENV)/installed  ## The tests, without the slow ones (two to three minutes on two cores)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest  # a thread for each of its processes: more hinder each other
+	$(BIN)/python -m pytest
 
 slow: $(VENV)/installed  ## Every test, the slow ones too
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "slow or not slow"
+	$(BIN)/python -m pytest -m "slow or not slow"
 
 lint: $(VENV)/installed  ## Style, types and layers
 	$(BIN)/ruff format --check .
