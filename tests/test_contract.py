@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
 from random import Random
 from typing import Any, Literal, get_args, get_origin
 
@@ -181,6 +180,20 @@ def made(parts: Mapping[str, Configuration], known: Sequence[int] = range(len(LE
     return Made(model, examples, Batcher(tasks["one"], columns, vocabularies))
 
 
+def pairs() -> Iterator[tuple[str, str, str]]:
+    """Kinds of the three families, so that every two of different families come together.
+
+    Each embedder and head meet by two encoders in turn, for one may not suit them; a head that reads left to right,
+    which most encoders do not, by all.
+    """
+    embedders, encoders, heads = LEARNING.values()
+    for row, embedder in enumerate(embedders):
+        for column, head in enumerate(heads):
+            turned = np.roll(encoders, row + column).tolist()
+            for encoder in turned if kinds("heads")[head].causal else turned[:2]:
+                yield embedder, encoder, head
+
+
 @pytest.mark.parametrize(
     "parts",
     [
@@ -188,10 +201,10 @@ def made(parts: Mapping[str, Configuration], known: Sequence[int] = range(len(LE
             {family: plain(family, kind) for family, kind in zip(FAMILIES, chosen, strict=True)},
             id="-".join(chosen),
         )
-        for chosen in product(*LEARNING.values())
+        for chosen in pairs()
     ],
 )
-def test_parts_of_any_kinds_make_a_model_that_learns_in_every_parameter(parts):
+def test_parts_of_any_two_kinds_make_a_model_that_learns_in_every_parameter(parts):
     one = made(parts)
     output = one.network.train()(one.batch())
     assert output.loss.shape == ()

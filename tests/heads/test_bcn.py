@@ -32,7 +32,7 @@ def parts(kind, form):
 @pytest.mark.parametrize(
     "holds",
     [
-        contract.test_parts_of_any_kinds_make_a_model_that_learns_in_every_parameter,
+        contract.test_parts_of_any_two_kinds_make_a_model_that_learns_in_every_parameter,
         contract.test_padding_changes_nothing,
         contract.test_the_loss_of_a_batch_is_the_sum_of_its_rows,
         contract.test_a_batch_is_learnt_by_heart,
