@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from measure import interleaved, row, save
-from seqloom.data.schedule import in_order
+from seqloom.data.schedule import Groups
 from seqloom.nn.conditional import ConditionalDecoder
 from seqloom.readers.book import Book
 from seqloom.readers.parallel import Parallel
@@ -148,8 +148,8 @@ def targets(reader: Any, path: str) -> np.ndarray:
     """Lengths of the targets in the middle one of the batches of nearly equal sources that both programs make."""
     pairs = [(len(one["source"]), len(one["target"])) for one in reader.read(path)]
     lengths = np.minimum(np.array(pairs), LONGEST)
-    batches = in_order(lengths[:, :1], BATCH)
-    middle: np.ndarray = lengths[batches[len(batches) // 2], 1] + 1
+    batches = Groups(lengths[:, :1], BATCH, 0, rising=True)
+    middle: np.ndarray = lengths[batches.rows(len(batches) // 2), 1] + 1
     return middle
 
 

@@ -16,7 +16,7 @@ from joeynmt.training import TrainManager
 
 from measure import interleaved, row, save
 from ours import Ours
-from seqloom.data.schedule import in_order, nested
+from seqloom.data.schedule import Groups, nested
 from seqloom.data.vocabulary import END
 from seqloom.files import write_text
 from seqloom.model.task import Batcher
@@ -57,9 +57,9 @@ SHAPES = (
 
 def evenly(all_rows: Batcher, batch: int, steps: int) -> np.ndarray:
     """Those of an epoch's batches at even distances of length, so that they stand for all of them."""
-    batches = in_order(all_rows.lengths(), batch)
+    batches = Groups(all_rows.lengths(), batch, 0, rising=True)
     chosen = (np.arange(steps) + 0.5) * len(batches) / steps
-    return np.sort(np.concatenate([batches[place] for place in chosen.astype(int)]))
+    return np.sort(np.concatenate([batches.rows(place) for place in chosen.astype(int).tolist()]))
 
 
 class Translator(Ours):

@@ -123,13 +123,21 @@ def test_the_order_is_the_same_on_every_machine():
     assert Groups(np.ones((6, 1), int), 6, seed=1).rows(0).tolist() == [5, 1, 0, 4, 3, 2]
 
 
-@given(LENGTHS, st.integers(1, 7))
-def test_without_learning_rows_come_once_longest_first(lengths, budget):
-    batches = in_order(lengths, budget)
+@given(LENGTHS, st.integers(1, 20), st.booleans())
+def test_without_learning_rows_come_once_longest_first(lengths, budget, full):
+    batches = in_order(lengths, budget, full=full)
+    assert not full or {len(rows) for rows in batches[:-1]} <= {budget}
     assert sorted(np.concatenate(batches).tolist()) == list(range(len(lengths)))
     found = lengths[np.concatenate(batches), 0]
     assert (np.diff(found) <= 0).all()
     assert max(map(len, batches)) <= budget
+
+
+def test_without_learning_a_batch_ends_where_lengths_change():
+    lengths = np.repeat([9, 8, 7, 5], [1, 20, 40, 2])[:, None]
+    found = [np.unique(lengths[rows], return_counts=True) for rows in in_order(lengths, 32)]
+    told = [dict(zip(*(one.tolist() for one in each), strict=True)) for each in found]
+    assert told == [{9: 1, 8: 20}, {7: 32}, {7: 8}, {5: 2}]
 
 
 @settings(max_examples=50, deadline=None)

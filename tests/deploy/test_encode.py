@@ -62,7 +62,8 @@ def test_very_long_texts_go_a_few_at_a_time(model: Assembly, monkeypatch: pytest
     assert np.isfinite(encode(model, [["moth"] * 100_000])).all()
     expected = encode(model, TEXTS)
     monkeypatch.setattr(module, "TOKENS", 4)
-    assert [len(rows) for rows in module._batches(np.array([[9], [2], [2], [1]]), 4)] == [1, 1, 1, 1]
+    lengths = np.array([[9], [2], [2], [1]])
+    assert [len(rows) for rows in module._batches(lengths, 4, full=True)] == [1, 1, 1, 1]
     np.testing.assert_allclose(encode(model, TEXTS), expected, atol=1e-6)
 
 

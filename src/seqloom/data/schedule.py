@@ -117,10 +117,21 @@ def _fill(ordered: np.ndarray, tokens: int) -> list[int]:
     return [*cuts, len(ordered)] if len(ordered) else cuts
 
 
-def in_order(lengths: np.ndarray, budget: int) -> list[np.ndarray]:
-    """Every row once, the longest first, in batches of at most `budget` rows of nearly equal lengths (rows, texts)."""
+def in_order(lengths: np.ndarray, budget: int, *, full: bool = False) -> list[np.ndarray]:
+    """Every row once, the longest first, in batches of at most `budget` rows of nearly equal lengths (rows, texts).
+
+    If batches need not be full, one that has an eighth of its rows ends where the length of the first text changes, so
+    that most have no padding.
+    """
     ordered = _ordered(lengths)[::-1]
-    return [ordered[start : start + budget] for start in range(0, len(ordered), budget)]
+    changes = np.array([], int) if full else np.flatnonzero(np.diff(lengths[ordered, 0])) + 1
+    found, start = [], 0
+    while start < len(ordered):
+        change = np.searchsorted(changes, start + max(budget // 8, 1))
+        end = min([start + budget, *changes[change : change + 1].tolist()])
+        found.append(ordered[start:end])
+        start = end
+    return found
 
 
 class Batches(Protocol):

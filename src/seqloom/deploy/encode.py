@@ -23,8 +23,8 @@ from seqloom.progress import notice
 Pool = Literal["last", "mean", "max"]
 Raw = str | Sequence[str]
 """A text as it is, which the model's reader cuts, or its tokens."""
-ROWS, LARGE, MANY = 128, 2048, 512
-"""Texts at a time; where states have `LARGE` numbers or more, weights leave the cache at each step, so `MANY`."""
+ROWS, LARGE, MANY = 256, 2048, 512
+"""Texts at a time; where states have `LARGE` numbers or more, weights leave the cache at each step: `MANY`, always."""
 TOKENS = 8192
 """The most tokens at a time, padding included, if a text is not longer."""
 
@@ -145,9 +145,9 @@ class TextEncoder:
         if not len(columns):
             return
         with torch.inference_mode():
-            for rows in _batches(
-                columns.lengths([self.column]), batch or (MANY if self.size >= LARGE else ROWS)
-            ):
+            large = self.size >= LARGE
+            lengths = columns.lengths([self.column])
+            for rows in _batches(lengths, batch or (MANY if large else ROWS), full=large):
                 text = self.field.collate(columns[self.column], tables, rows)
                 one = Batch(self.task.name, {self.column: text}, rows.tolist())
                 yield rows, self.model.network.encode(one, self.column)
@@ -191,9 +191,9 @@ def encoded(
     return found
 
 
-def _batches(lengths: np.ndarray, batch: int) -> Iterator[np.ndarray]:
+def _batches(lengths: np.ndarray, batch: int, *, full: bool) -> Iterator[np.ndarray]:
     """Rows of nearly equal lengths (rows, 1), within the budget of tokens; one row may exceed it."""
-    for rows in in_order(lengths, batch):
+    for rows in in_order(lengths, batch, full=full):
         parts = -(-len(rows) * int(lengths[rows].max()) // TOKENS)
         yield from np.array_split(rows, min(parts, len(rows)))
 

@@ -27,7 +27,9 @@ def _mean(states: Tensor, lengths: Tensor) -> Tensor:
 
 
 def _max(states: Tensor, lengths: Tensor) -> Tensor:
-    return masked(states, lengths, -torch.inf).max(1).values
+    found = masked(states, lengths, -torch.inf)
+    # `max` hands the gradient to one of several that are largest; `amax` is faster, and spreads it.
+    return found.max(1).values if torch.is_grad_enabled() else found.amax(1)
 
 
 def _min(states: Tensor, lengths: Tensor) -> Tensor:
