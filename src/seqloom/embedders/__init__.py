@@ -21,7 +21,9 @@ class Embedder(nn.Module, Part):
 
     family: ClassVar[str] = "embedders"
     private: ClassVar[bool] = False
-    """Whether its vocabularies come with it, under names that begin with its own: `NAME+words`."""
+    """Whether its vocabularies come with it, out of the model `of`, under names that begin with its: `NAME+words`."""
+    weighs: ClassVar[bool] = False
+    """Whether it weighs sets of vectors against each other, so that each may be `of` it only once."""
     size: int
     """Numbers in each token's vector."""
     causal: bool = True
@@ -33,6 +35,11 @@ class Embedder(nn.Module, Part):
     def indexes(cls, config: Any) -> tuple[Index, ...]:
         """How texts must be looked up for this table alone (not for the embedders it refers to)."""
         return ()
+
+    @classmethod
+    def store(cls, config: Any) -> str | None:
+        """The name of the store that its vectors begin with; None if they come of none."""
+        return None
 
     def reduced(self, text: Text) -> Text:
         """The text as it is to be embedded and encoded: all of it, but for a kind that drops tokens."""

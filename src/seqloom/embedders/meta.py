@@ -1,7 +1,7 @@
 """Several embedders mixed word by word, by weights that are learnt."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import torch
 from pydantic import Field, model_validator
@@ -60,6 +60,8 @@ class Meta(Embedder):
         def weighing(self) -> Literal["none", "word", "context"]:
             """Where weights come from."""
             return self.attention or ("context" if self.mixing == "sum" else "none")
+
+    weighs: ClassVar[bool] = True
 
     def __init__(self, config: Any, *, vocabularies: Vocabularies, of: Sequence[Embedder]) -> None:
         super().__init__()

@@ -57,6 +57,12 @@ class Word(Embedder):
             return self.vectors is not None if self.trainable is None else not self.trainable
 
     @classmethod
+    def store(cls, config: Any) -> str | None:
+        """The one that it is given."""
+        name: str | None = config.vectors
+        return name
+
+    @classmethod
     def indexes(cls, config: Any) -> tuple[Index, ...]:
         """The word itself."""
         view = View("word", lower=config.lower, zeros=config.digits == "zero")

@@ -8,8 +8,6 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from seqloom.config import Natural, Source, Trail, data_paths, dotted, override, part, read, unknown
-from seqloom.embedders.meta import Meta
-from seqloom.embedders.word import Word
 from seqloom.errors import ConfigError
 from seqloom.files import locate
 from seqloom.model.plan import Plan, lay_out
@@ -70,9 +68,7 @@ def _check_vocabularies(table: Experiment, plan: Plan, source: Source) -> None:
 
 def _check_mixed(plan: Plan, source: Source) -> None:
     for name, one in plan.embedders.items():
-        sets = (
-            [_set(plan, member) for member in plan.members[name]["of"]] if isinstance(one, Meta.Config) else []
-        )
+        sets = [_set(plan, member) for member in plan.members[name]["of"]] if _embedder(one).weighs else []
         for place, known in enumerate(sets):
             if known in sets[:place]:
                 what = f"{known} is there twice; each set of vectors counts once"
@@ -82,7 +78,12 @@ def _check_mixed(plan: Plan, source: Source) -> None:
 def _set(plan: Plan, embedder: str) -> str:
     """The store that a word table begins with; of another embedder, or a table without one, its own name."""
     table = plan.embedders[embedder]
-    return (table.vectors if isinstance(table, Word.Config) else None) or embedder
+    store: str | None = _embedder(table).store(table)
+    return store or embedder
+
+
+def _embedder(table: Any) -> Any:
+    return part("embedders", table.type)
 
 
 def _check_globs(table: Experiment, plan: Plan, source: Source) -> None:

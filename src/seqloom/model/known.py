@@ -1,14 +1,15 @@
-"""How many words of the training texts the models know that context vectors come from."""
+"""How many words of the training texts the models know that embedders come out of."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
+from seqloom.config import part
 from seqloom.data.columns import Columns
 from seqloom.data.fields import TextField
 from seqloom.data.tokens import Index
 from seqloom.data.vocabulary import Vocabularies
 from seqloom.embedders import indexes
-from seqloom.embedders.context import Context
 from seqloom.errors import ConfigError
 from seqloom.model.plan import Plan
 from seqloom.model.task import Task
@@ -18,7 +19,7 @@ from seqloom.progress import notice
 def tell_known(
     plan: Plan, tasks: Mapping[str, Task], training: Mapping[str, Columns], brought: Vocabularies
 ) -> None:
-    """Tell how many of the training words each model knows that a context embedder comes from.
+    """Tell how many of the training words each model knows that an embedder comes out of.
 
     Args:
         plan: the parts.
@@ -29,8 +30,10 @@ def tell_known(
     Raises:
         ConfigError: a model knows nothing of the training texts.
     """
-    for name, table in plan.embedders.items():
-        if not isinstance(table, Context.Config):
+    tables: Mapping[str, Any] = plan.embedders
+    for name, table in tables.items():
+        kind: Any = part("embedders", table.type)
+        if not kind.private:
             continue
         found = [_Known.of(index, brought, tasks, training) for index in indexes(name, table)]
         what = f"embedders.{name}: the model of {table.of} knows "
