@@ -21,7 +21,7 @@ from seqloom.model.plan import lay_out
 from seqloom.model.tables import ModelTable, discover
 from seqloom.model.task import bind, fit
 
-TEXTS, FEW, ROUNDS = 2000, 512, 3
+TEXTS, FEW, ROUNDS = 2000, 512, 5
 FILE = "${data}/multi30k/tok/train.lc.norm.tok.en.gz"
 PACKAGES = ("torch", "numpy", "sentence-transformers", "transformers")
 WHERE = "Multi30k en, %d random sentences of train"
