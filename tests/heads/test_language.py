@@ -70,6 +70,8 @@ def test_evaluation_counts_every_token_but_the_first_and_leaves_the_weights_alon
     assert plain["bits_per_character"] == pytest.approx(bits, rel=0.005)
     model.adjust("lm", ["dynamic={rate: 0.5}", "window=5"])
     assert model.evaluate("lm")["figures"]["perplexity"] != plain["perplexity"]
+    model.adjust("lm", [f"dynamic={{rate: 0.002, decay: 0.02, statistics: [{folder.parent / 'text'}]}}"])
+    assert model.evaluate("lm")["figures"]["perplexity"] != plain["perplexity"]
     model.adjust("lm", ["dynamic=null", "cache={window: 30, share: 0.5, flatness: 5.0}"])
     assert model.evaluate("lm")["figures"]["perplexity"] != plain["perplexity"]
     for name, one in model._assembly.network.state_dict().items():

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from seqloom.data.batch import Encoded
 from seqloom.data.fields import UNLISTED
-from seqloom.heads.language import Cache, Dynamic, Language
+from seqloom.evaluation.dynamic import Learner, learning
+from seqloom.heads.language import Cache, Language
 from seqloom.model.network import Network
 from seqloom.model.streaming import Streamer
 from seqloom.progress import track
@@ -30,40 +31,51 @@ def measure(
     """
     head = network.head(streamer.task.name)
     assert isinstance(head, Language)
+    device = device or torch.device("cpu")
     sums, count = Counter[str]({"characters": streamer.characters}), 0
     caches = [_Cache(head.config.cache) for _ in streamer.stream.values] if head.config.cache else []
-    for encoded, gold in _read(network, head, streamer, device or torch.device("cpu"), what):
-        found, right = head.foretold(encoded.states, gold)
-        if caches:
-            found = torch.stack(
-                [
-                    cache.beside(*one)
-                    for cache, one in zip(caches, zip(found, encoded.raw, gold, strict=True), strict=True)
-                ]
-            )
-        sums.update({"loss": -float(found.double().sum()), "right": right})
-        count += int((gold != UNLISTED).sum())
+
+    def over(paths: list[str], learn: Learner) -> None:
+        for _ in _read(network, head, streamer.over(*paths), device, "gathering gradients", learn):
+            pass
+
+    with _evaluating(network), learning(network, head.config.dynamic, over) as learn:
+        for encoded, gold in _read(network, head, streamer, device, what, learn):
+            found, right = head.foretold(encoded.states, gold)
+            if caches:
+                found = torch.stack(
+                    [
+                        cache.beside(*one)
+                        for cache, one in zip(caches, zip(found, encoded.raw, gold, strict=True), strict=True)
+                    ]
+                )
+            sums.update({"loss": -float(found.double().sum()), "right": right})
+            count += int((gold != UNLISTED).sum())
     return head.measured(sums, count)
 
 
 def _read(
-    network: Network, head: Language, streamer: Streamer, device: torch.device, what: str
+    network: Network,
+    head: Language,
+    streamer: Streamer,
+    device: torch.device,
+    what: str,
+    learn: Learner | None,
 ) -> Iterator[tuple[Encoded, Tensor]]:
-    """Each window of one pass, encoded, with what follows its tokens."""
+    """Each window of one pass, encoded, with what follows its tokens; `learn` gets its loss after that."""
     windows = streamer.windows()
     state: Any = None
-    with _evaluating(network), _learning(network, head.config.dynamic) as learn:
-        for number in track(range(len(windows)), what) if what else range(len(windows)):
-            batch = streamer.batch(windows.rows(number)).to(device)
-            gold = batch.tensor("next")
-            assert gold is not None
-            with torch.inference_mode(mode=learn is None):
-                encoded = network.encode(batch, head.encodes[0], state)
-                with torch.no_grad():
-                    yield encoded, gold
-                state = detached(encoded.state)
-                if learn is not None:
-                    learn(head.loss(encoded.states, gold) / gold.numel())
+    for number in track(range(len(windows)), what) if what else range(len(windows)):
+        batch = streamer.batch(windows.rows(number)).to(device)
+        gold = batch.tensor("next")
+        assert gold is not None
+        with torch.inference_mode(mode=learn is None):
+            encoded = network.encode(batch, head.encodes[0], state)
+            with torch.no_grad():
+                yield encoded, gold
+            state = detached(encoded.state)
+            if learn is not None:
+                learn(head.loss(encoded.states, gold) / gold.numel())
 
 
 @contextmanager
@@ -74,32 +86,6 @@ def _evaluating(network: Network) -> Iterator[None]:
         yield
     finally:
         network.train(learning)
-
-
-@contextmanager
-def _learning(network: Network, how: Dynamic | None) -> Iterator[Any]:
-    """What learns from a loss, if anything should; the weights are as they were afterwards."""
-    if how is None:
-        yield None
-        return
-    weights: list[Tensor] = [one for one in network.parameters() if one.requires_grad]
-    trained = [one.detach().clone() for one in weights]
-
-    def learn(loss: Tensor) -> None:
-        slopes = torch.autograd.grad(loss, weights, allow_unused=True)
-        pairs = [(one, slope) for one, slope in zip(weights, slopes, strict=True) if slope is not None]
-        norm = torch.nn.utils.get_total_norm([slope for _, slope in pairs])
-        rate = how.rate * float((how.clip / (norm + 1e-6)).clamp(max=1.0))
-        with torch.no_grad():
-            torch._foreach_add_([one for one, _ in pairs], [slope for _, slope in pairs], alpha=-rate)
-            torch._foreach_lerp_(weights, trained, how.decay)
-
-    try:
-        with torch.enable_grad():
-            yield learn
-    finally:
-        with torch.no_grad():
-            torch._foreach_copy_(weights, trained)
 
 
 def detached(state: Any) -> Any:

@@ -11,7 +11,7 @@ from pydantic import model_validator
 from torch import Tensor, nn
 from torch.nn import functional
 
-from seqloom.config import Count, Name, Natural, Positive, Share, Table
+from seqloom.config import Count, FilePath, Name, Natural, Positive, Share, Table
 from seqloom.data.batch import Batch, Encoded, Output, Text
 from seqloom.data.fields import UNLISTED, Field, FormTable
 from seqloom.data.running import Following, RunningText
@@ -63,14 +63,19 @@ class Cache(Table):
 
 
 class Dynamic(Table):
-    """Learning from each window once it is foretold (Krause et al. 2018, without their gradient statistics).
+    """Learning from each window once it is foretold (Krause et al. 2018).
 
-    `rate`: of plain gradient descent; `decay`: the share of the way back to the trained weights, at each window.
+    `rate`: of gradient descent; `decay`: the share of the way back to the trained weights, at each window; `clip`: the
+    largest norm of a gradient. `statistics`: files of a text, such as that of training, on which the root mean square
+    of every weight's gradient is taken first. A step is then divided by that root and `floor`, the way back is in
+    proportion to it, and nothing is clipped; a rate near 0.002 and a decay of 0.02 suit it.
     """
 
     rate: Positive = 0.1
     decay: Share = 0.001
     clip: Positive = 0.25
+    statistics: list[FilePath] = []
+    floor: Positive = 0.001
 
 
 class Language(Head):

@@ -11,6 +11,9 @@ from seqloom.data.vocabulary import Vocabularies
 from seqloom.errors import DataError
 from seqloom.model.task import Batcher, Task
 
+SIDE_BY_SIDE = 100
+"""Places of a text over which gradients are gathered (Krause et al. 2018)."""
+
 
 class Streamer(Batcher):
     """Makes batches of windows of a running text.
@@ -42,6 +45,7 @@ class Streamer(Batcher):
         seed: int = 0,
     ) -> None:
         super().__init__(task, columns, vocabularies)
+        self.vocabularies, self.window = vocabularies, window
         self.field = task.fields["text"]
         assert isinstance(self.field, RunningText)
         how = {"window": window, "vary": vary, "seed": seed, "backward": self.field.backward}
@@ -91,6 +95,16 @@ class Streamer(Batcher):
         """The length of the rows' window in that of the average one."""
         start, end, _ = self.stream.place(int(rows[0]) // len(self.stream.values))
         return (end - start) / self.stream.window
+
+    def over(self, *paths: str) -> "Streamer":
+        """That of another text of the task, of which as many as a hundred places are read side by side.
+
+        Raises:
+            DataError: the text cannot be read, or holds too little.
+        """
+        columns = self.task.columns(*paths)
+        streams = max(1, min(SIDE_BY_SIDE, int(columns.lengths(["text"]).sum()) // self.window))
+        return Streamer(self.task, columns, self.vocabularies, streams=streams, window=self.window)
 
     def where(self, rows: np.ndarray) -> str:
         """Which tokens the rows hold."""

@@ -1,0 +1,57 @@
+"""Dynamic evaluation, step by step against its equations."""
+
+import pytest
+import torch
+from torch import nn
+
+from seqloom.evaluation.dynamic import learning
+from seqloom.heads.language import Dynamic
+
+BEFORE = torch.tensor([1.0, -2.0])
+
+
+@pytest.fixture
+def network():
+    network = nn.Linear(2, 1)
+    with torch.no_grad():
+        network.weight.copy_(BEFORE)
+        network.bias.zero_()
+    return network
+
+
+def loss(network, *slopes):
+    return (network.weight * torch.tensor(slopes)).sum()
+
+
+def test_plain_steps_are_clipped_and_go_part_of_the_way_back(network):
+    how = Dynamic(rate=0.5, decay=0.25, clip=1.0)
+    with learning(network, how, over=lambda paths, learn: pytest.fail("nothing to gather")) as learn:
+        learn(loss(network, 3.0, 4.0))
+        moved = BEFORE - 0.5 * torch.tensor([0.6, 0.8])
+        torch.testing.assert_close(network.weight.data[0], moved.lerp(BEFORE, 0.25))
+        assert network.bias == 0
+    assert torch.equal(network.weight.data[0], BEFORE)
+
+
+def test_steps_are_scaled_by_the_gradients_of_another_text(network):
+    def over(paths, learn):
+        assert paths == ["training.txt"]
+        for slopes in ((3.0, 0.1), (4.0, 0.1)):
+            learn(loss(network, *slopes))
+
+    how = Dynamic(rate=0.5, decay=0.25, statistics=["training.txt"], floor=0.01)
+    roots = torch.tensor([12.5**0.5, 0.1])
+    with learning(network, how, over) as learn:
+        assert torch.equal(network.weight.data[0], BEFORE)
+        learn(loss(network, 2.0, 1.0))
+        moved = BEFORE - 0.5 * torch.tensor([2.0, 1.0]) / (roots + 0.01)
+        # The mean is over all three numbers; the bias, which no loss depends on, has 0.
+        backward = (0.25 * roots / (roots.sum() / 3)).clamp(max=1)
+        torch.testing.assert_close(network.weight.data[0], moved.lerp(BEFORE, backward))
+        assert network.bias == 0
+    assert torch.equal(network.weight.data[0], BEFORE)
+
+
+def test_without_a_rule_nothing_learns(network):
+    with learning(network, None, over=lambda paths, learn: None) as learn:
+        assert learn is None
