@@ -13,7 +13,9 @@ from seqloom.data.answers import exact, normalised, overlap
         ("¿La casa de los Ángeles?", "es", "casa de ángeles"),
         ("the cat", "de", "the cat"),
         ("the «big» cat", "en", "big cat"),
-        ("die Katze", "fr", "die katze"),
+        ("الكتاب", "ar", "كتاب"),
+        ("《北京 大学》 no. 1", "zh", "北 京 大 学 no 1"),
+        ("किताब।", "hi", "किताब"),
         ("a", None, ""),
     ],
 )
@@ -39,3 +41,7 @@ def test_answers_are_compared_without_what_says_nothing(answer, language, told):
 def test_the_best_reference_counts(answer, references, same, f1):
     assert exact(answer, references) is same
     assert overlap(answer, references) == pytest.approx(f1)
+
+
+def test_chinese_answers_share_characters():
+    assert overlap("北京大学", ["北京"], "zh") == pytest.approx(2 * 2 / (4 + 2))

@@ -196,3 +196,19 @@ def test_answers_of_real_sets_stand_where_the_files_say(real_data, name):
         for start, end, text in row["answers"]:
             whole = row["characters"][row["offsets"][start][0] : row["offsets"][end - 1][1]]
             assert text.strip() in whole
+
+
+def test_a_tokenizer_that_changes_what_it_cuts_is_refused():
+    with pytest.raises(ValidationError, match="tokenizer"):
+        SQuAD.Config(tokenizer="moses-escaped")
+
+
+def test_a_context_that_the_tokenizer_changes_is_told(tmp_path):
+    pytest.importorskip("sacremoses")
+    reader = SQuAD(SQuAD.Config(tokenizer="moses"), ("document", "question"))
+    with pytest.raises(DataError, match="a text for document: its token 'abcd' does not stand in it"):
+        reader.example({"document": "ab\x07cd ef"})
+    table = {"data": [{"paragraphs": [{"context": "ab\x07cd ef", "qas": []}]}]}
+    (tmp_path / "one.json").write_text(json.dumps(table))
+    with pytest.raises(DataError, match="paragraph 1: the context: its token 'abcd' does not"):
+        list(reader.read(str(tmp_path / "one.json")))

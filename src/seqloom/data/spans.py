@@ -23,10 +23,16 @@ class Answer(NamedTuple):
 
 
 def places(text: str, tokens: Sequence[str]) -> list[tuple[int, int]]:
-    """Where tokens that were cut from a text stand in it, in characters: text[start:end] is the token."""
+    """Where tokens that were cut from a text stand in it, in characters: text[start:end] is the token.
+
+    Raises:
+        ValueError: a token is not there as it is written.
+    """
     found, end = [], 0
     for token in tokens:
-        start = text.index(token, end)
+        start = text.find(token, end)
+        if start < 0:
+            raise ValueError(f"its token {token!r:.40} does not stand in it; does it hold control characters?")
         end = start + len(token)
         found.append((start, end))
     return found

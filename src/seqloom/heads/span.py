@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from seqloom.config import Count, Share, Table
-from seqloom.data.answers import exact, overlap
+from seqloom.data.answers import Language, exact, overlap
 from seqloom.data.batch import Batch, Encoded, Output
 from seqloom.data.columns import Columns
 from seqloom.data.fields import UNLISTED, Field, TextField
@@ -51,7 +51,7 @@ class Span(Head):
         over: Literal["sum", "mean"] = "sum"
         no_answer: bool = False
         ordered: bool = True
-        language: str | None = None
+        language: Language | None = None
         dropout: Share = 0.0
 
     encodes = ("document", "question")

@@ -12,7 +12,7 @@ from pydantic import model_validator
 from seqloom.config import Count
 from seqloom.data.fields import UNLISTED
 from seqloom.data.spans import Answer, places
-from seqloom.data.tokens import Tokenizer, tokenize
+from seqloom.data.tokens import tokenize
 from seqloom.errors import DataError
 from seqloom.files import lines, locate
 from seqloom.progress import notice
@@ -107,7 +107,7 @@ class SQuAD(Reader):
         columns: dict[str, Source] = COLUMNS
         window: Count | None = None
         stride: Count | None = None
-        tokenizer: Tokenizer = "words"
+        tokenizer: Literal["words", "plain", "blanks", "characters", "moses"] = "words"
 
         @model_validator(mode="after")
         def _overlapping(self) -> "SQuAD.Config":
@@ -151,7 +151,10 @@ class SQuAD(Reader):
             tokens = tokenize(text, self.config.tokenizer)
             values[self.config.columns[name]] = tokens
             if self.config.columns[name] == "context":
-                values |= {"characters": text, "offsets": places(text, tokens)}
+                try:
+                    values |= {"characters": text, "offsets": places(text, tokens)}
+                except ValueError as fault:
+                    raise DataError(f"a text for {name}: {fault}", "input") from None
         return self._named(values)
 
     def _named(self, values: dict[str, Any]) -> Example:
@@ -166,7 +169,10 @@ class SQuAD(Reader):
                 text = place.take(paragraph, "context", str)
                 tokens = self._cut(text, "context", place)
                 questions = place.take(paragraph, "qas", list)
-                context = _Context(text, tokens, places(text, tokens))
+                try:
+                    context = _Context(text, tokens, places(text, tokens))
+                except ValueError as fault:
+                    raise place.fault(f"the context: {fault}") from None
                 yield context, [(_identified(one, place, seen), one) for one in questions]
 
     def _cut(self, text: str, what: str, place: _Place) -> list[str]:
