@@ -1,8 +1,8 @@
 """Vectors of texts kept on disk from run to run, found by a digest of what they are made of."""
 
 import os
-import tempfile
 from pathlib import Path
+from secrets import token_hex
 
 import numpy as np
 
@@ -39,13 +39,21 @@ class KeptVectors:
         return len(self._places)
 
     def get(self, digest: bytes, tokens: int) -> np.ndarray | None:
-        """The vectors (tokens, size) of a text, in float32; None if they are not kept."""
+        """The vectors (tokens, size) of a text, in float32; None if they are not kept, or no longer."""
         place = self._places.get(digest)
         if place is None:
             return None
-        with self._files[place >> _FILE_BITS].open("rb") as file:
-            file.seek(place & ((1 << _FILE_BITS) - 1))
-            data = bytearray(file.read(4 * tokens * self.size))
+        try:
+            with self._files[place >> _FILE_BITS].open("rb") as file:
+                file.seek(place & ((1 << _FILE_BITS) - 1))
+                data = bytearray(file.read(4 * tokens * self.size))
+        except OSError:
+            data = bytearray()
+        if len(data) < 4 * tokens * self.size:
+            # The files were taken away: from now on they are made anew, in a folder made anew.
+            del self._places[digest]
+            self._own = None
+            return None
         return np.frombuffer(data, "<f4").reshape(tokens, self.size)
 
     def add(self, digest: bytes, vectors: np.ndarray) -> None:
@@ -71,14 +79,16 @@ class KeptVectors:
 
     def _begin(self) -> int:
         self.folder.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(".float32", "", self.folder)
-        os.close(handle)
-        self._files.append(Path(name))
+        path = self.folder / f"{token_hex(8)}.float32"
+        path.touch(exist_ok=False)
+        self._files.append(path)
         return len(self._files) - 1
 
     def _list(self, rows: Path) -> None:
         path = rows.with_suffix(".float32")
-        length, number = path.stat().st_size if path.exists() else 0, len(self._files)
+        if not (os.access(path, os.R_OK) and os.access(rows, os.R_OK)):
+            return
+        length, number = path.stat().st_size, len(self._files)
         self._files.append(path)
         for digest, place, tokens in np.fromfile(rows, _RECORD).tolist():
             if place + 4 * tokens * self.size <= length:
