@@ -163,7 +163,7 @@ def test_a_translator_without_attention_learns_searches_and_tells_what_it_found(
     assert model.figures["dev"]["de"]["bleu"] == pytest.approx(100)
     assert model.predict("de", ["the lamp"]) == [["der", "Leuchte"]]
     (told,) = model.explain("de", ["the lamp"])
-    assert set(told["translations"][0]) == {"words", "score"}
+    assert set(told["translations"][0]) == {"words", "score", "finished"}
     drawn = Model(tiny.untrained(asked | {"seed": 2}))
     assert drawn.predict("de", ["the lamp"]) == drawn.predict("de", ["the lamp", "a moth sees"])[:1]
 

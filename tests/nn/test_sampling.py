@@ -57,3 +57,22 @@ def test_a_text_does_not_depend_on_those_beside_it():
 def test_words_come_as_often_as_their_probability(how, expected):
     found = draw(SHARES.log().expand(1000, -1), PLACES, how)
     assert found.bincount(minlength=4).div(1000).tolist() == pytest.approx(expected, abs=0.0015)
+
+
+def test_what_is_barred_is_never_written():
+    one = decoder()
+    free, barred = (
+        {
+            word
+            for found in (
+                *sample(
+                    DecoderWriter(one, *begun(one)), LIMITS, Sampling(5.0), 50, start=START, end=END, **how
+                ),
+                *beam_search(DecoderWriter(one, *begun(one)), LIMITS, Search(8), start=START, end=END, **how),
+            )
+            for text in found
+            for word in text.words
+        }
+        for how in ({}, {"barred": (0, START)})
+    )
+    assert free - barred == {0, START}

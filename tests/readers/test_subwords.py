@@ -1,10 +1,14 @@
 import sys
 
+import numpy as np
 import pytest
 import torch
 
+from seqloom import Vectors
 from seqloom.api import Model
-from seqloom.data.subwords import JOINER
+from seqloom.data.subwords import JOINER, copied, join_pieces
+from seqloom.data.vocabulary import UNKNOWN
+from seqloom.deploy.expand import expand
 from seqloom.errors import ConfigError, ModelError
 from seqloom.nn.beam import Hypothesis
 from seqloom.readers.parallel import Parallel
@@ -81,3 +85,24 @@ def test_the_pieces_that_looked_are_told(run):
     assert told["pieces"] == [head.target[inner], head.target[last]]
     assert told["words"] == [told["pieces"][0][:-1] + told["pieces"][1]]
     assert len(told["attention"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("written", "looked", "words"),
+    [
+        (f"in {UNKNOWN} Haus", [0, 1, 3], ["in", "Xylophon", "Haus"]),
+        (f"in {UNKNOWN} {UNKNOWN} Haus", [0, 1, 2, 3], ["in", "Xylophon", "Haus"]),
+        (f"{UNKNOWN} {UNKNOWN}", [3, 3], ["house", "house"]),
+        (f"klein~ {UNKNOWN} Haus", [0, 2, 3], ["kleinphon", "Haus"]),
+        (f"klein~ {UNKNOWN} Haus", [0, 1, 3], ["kleinXylo", "Haus"]),
+    ],
+)
+def test_an_unknown_word_gives_way_to_a_whole_word_of_the_source(written, looked, words):
+    source = ["in", f"Xylo{JOINER}", "phon", "house"]
+    assert join_pieces(copied(written.replace("~", JOINER).split(), looked, source)) == words
+
+
+def test_no_words_are_added_where_words_are_cut(run, tmp_path):
+    vectors = Vectors.of(["the", "zeppelin"], np.eye(2, dtype=np.float32), "store")
+    with pytest.raises(ModelError, match="task de cuts words into pieces"):
+        expand(Model.load(run[0])._assembly, vectors)

@@ -6,7 +6,7 @@ from hashlib import sha256
 from itertools import repeat
 
 from seqloom.config import Count, Table
-from seqloom.data.vocabulary import Vocabulary
+from seqloom.data.vocabulary import UNKNOWN, Vocabulary
 from seqloom.errors import ConfigError
 from seqloom.progress import notice
 
@@ -117,11 +117,51 @@ def join_pieces(pieces: Sequence[str]) -> list[str]:
     begun = ""
     for piece in pieces:
         if _goes_on(piece):
-            begun += piece[:-1]
+            begun += _unjoined(piece)
         else:
             words.append(_plain(begun + piece))
             begun = ""
     return [*words, _plain(begun)] if begun else words
+
+
+def copied(written: Sequence[str], looked: Sequence[int], source: Sequence[str]) -> list[str]:
+    """What was written, in words or pieces, with words of the source in place of unknown ones.
+
+    One that stands by itself gives way to the whole word that the piece looked at is of; further ones that look at
+    other pieces of that word are left out. One that ends a word gives way to the piece alone, which ends it too.
+
+    Args:
+        written: words or pieces.
+        looked: the place in the source that each looked at.
+        source: words or pieces.
+    """
+    found: list[str] = []
+    whole, seen = _whole(source), None
+    for word, place in zip(written, looked, strict=False):
+        if word != UNKNOWN:
+            found.append(word)
+            seen = None
+        elif found and _goes_on(found[-1]):
+            found.append(_unjoined(source[place]))
+        elif seen is None or seen == place or whole[seen][0] != whole[place][0]:
+            found.append(whole[place][1])
+            seen = place
+    return found
+
+
+def _whole(pieces: Sequence[str]) -> list[tuple[int, str]]:
+    """For each piece where its word begins, and that word as one piece."""
+    found: list[tuple[int, str]] = []
+    for place, piece in enumerate(pieces, 1):
+        if not _goes_on(piece) or place == len(pieces):
+            start = len(found)
+            word = "".join(map(_unjoined, pieces[start:place]))
+            found += [(start, word)] * (place - start)
+    return found
+
+
+def _unjoined(piece: str) -> str:
+    return piece[:-1] if _goes_on(piece) else piece
 
 
 def _goes_on(piece: str) -> bool:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from seqloom.config import unknown
+from seqloom.data.fields import TextField
 from seqloom.data.tokens import Index
 from seqloom.data.vector_match import Match
 from seqloom.data.vectors import Vectors
@@ -96,6 +97,7 @@ def expand(
     """
     _check(how, ridge, words, replace)
     index, tables = _tables(model, embedder)
+    _refuse_pieces(model, index)
     known = model.vocabularies[index.vocabulary]
     asked = _asked(vectors.words if words is None else words, index)
     kept = [word for word in known if not replace or word in PRODUCED or word in asked]
@@ -180,6 +182,18 @@ def _tables(model: Assembly, embedder: str | None) -> tuple[Index, dict[str, str
     }
     first = next(iter(own))
     return indexes(first, model.plan.embedders[first])[0], own
+
+
+def _refuse_pieces(model: Assembly, index: Index) -> None:
+    """Refuse a vocabulary of pieces, into which every word is cut before it is looked up."""
+    reading = [
+        task
+        for task in model.tasks.values()
+        if any(index in field.indexes for field in task.fields.values() if isinstance(field, TextField))
+    ]
+    if reading and all(task.reader.learned for task in reading):
+        what = f"task {reading[0].name} cuts words into pieces (subwords)"
+        raise ModelError(f"{what}: a word that is added would never be looked up")
 
 
 def _judged(name: str, source: np.ndarray, target: np.ndarray, way: _Way, seed: int) -> Fit:

@@ -121,7 +121,8 @@ class Neighbours(Head):
         decoder = self._decoder(side)
         limits = decoder.words.weight.new_full((rows,), self.config.limit).long()
         writer, search = DecoderWriter(decoder, *begun), Search(self.config.beam)
-        found = beam_search(writer, limits, search, start=self.target.id(START), end=self.target.id(END))
+        start, end = self.target.id(START), self.target.id(END)
+        found = beam_search(writer, limits, search, start=start, end=end, barred=(0, start))
         return [join_pieces([self.target[word] for word in one[0].words]) for one in found]
 
     @classmethod

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from seqloom.config import Choice, Count, Natural, Share, Table
 from seqloom.data.batch import Batch, Encoded, Output
 from seqloom.data.fields import Field, TargetField, TextField
-from seqloom.data.subwords import join_pieces
+from seqloom.data.subwords import copied, join_pieces
 from seqloom.data.vectors import Origin, Vectors
-from seqloom.data.vocabulary import END, PRODUCED, START, UNKNOWN, Vocabularies
+from seqloom.data.vocabulary import END, PRODUCED, START, Vocabularies
 from seqloom.errors import ConfigError
 from seqloom.heads import Head
 from seqloom.metrics import bleu, foretold, require_bleu
@@ -244,9 +244,9 @@ class Translate(Head):
         start, end = self.target.id(START), self.target.id(END)
         if config.sampling is not None:
             how = Sampling(**dict(config.sampling))
-            return sample(writer, limits, how, config.beam, start=start, end=end)
+            return sample(writer, limits, how, config.beam, start=start, end=end, barred=(0, start))
         search = Search(config.beam, config.length, config.coverage)
-        return beam_search(writer, limits, search, start=start, end=end)
+        return beam_search(writer, limits, search, start=start, end=end, barred=(0, start))
 
     def decode(self, output: Output, batch: Batch) -> list[list[str]]:
         """The best translation of each row, as words."""
@@ -259,9 +259,7 @@ class Translate(Head):
         if not self.config.replace_unknown:
             return join_pieces(written)
         looked = one.attention.argmax(-1).tolist() if written else []
-        return join_pieces(
-            [source[place] if word == UNKNOWN else word for word, place in zip(written, looked, strict=False)]
-        )
+        return join_pieces(copied(written, looked, source))
 
     def explain(self, output: Output, batch: Batch) -> list[dict[str, Any]]:
         """All that beam search found, with scores, and how much each word looked at each of the source's.
@@ -276,7 +274,7 @@ class Translate(Head):
 
     def _told(self, one: Hypothesis, source: Sequence[str]) -> dict[str, Any]:
         words = self._words(one, source)
-        told: dict[str, Any] = {"words": words, "score": one.score}
+        told: dict[str, Any] = {"words": words, "score": one.score, "finished": one.finished}
         if self.config.context == "attention":
             told["attention"] = one.attention[: len(one.words), : len(source)].tolist()
         if len(words) < len(one.words):

@@ -1,5 +1,6 @@
 """Beam search: the best texts that a decoder can write, all sentences of a batch together."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -60,7 +61,7 @@ class Search:
 
 @torch.no_grad()
 def beam_search(
-    writer: Writer, limits: Tensor, search: Search, *, start: int, end: int
+    writer: Writer, limits: Tensor, search: Search, *, start: int, end: int, barred: Sequence[int] = ()
 ) -> list[list[Hypothesis]]:
     """The best hypotheses of each sentence, the best first.
 
@@ -73,10 +74,11 @@ def beam_search(
         search: how.
         start: the id that stands before the first word.
         end: the id of the end symbol.
+        barred: ids that are never written.
     """
     found: list[list[Hypothesis]] = [[] for _ in limits]
     numbers = torch.arange(len(limits), device=limits.device)
-    beams = _Beams.begin(limits, search, start, end)
+    beams = _Beams.begin(limits, search, start, end, barred)
     while len(numbers):
         parents = beams.advance(*writer.step(beams.words))
         writer.follow(parents)
@@ -95,7 +97,7 @@ class _Beams:
     """The hypotheses of the sentences that are not done.
 
     Attributes:
-        search, end: as given.
+        search, end, barred: as given.
         limits: (sentences,).
         words: (sentences, beam) the last words.
         totals: (sentences, beam) sums of log-probabilities.
@@ -107,6 +109,7 @@ class _Beams:
 
     search: Search
     end: int
+    barred: list[int]
     limits: Tensor
     words: Tensor
     totals: Tensor
@@ -116,12 +119,12 @@ class _Beams:
     attention: Tensor | None = None
 
     @classmethod
-    def begin(cls, limits: Tensor, search: Search, start: int, end: int) -> "_Beams":
+    def begin(cls, limits: Tensor, search: Search, start: int, end: int, barred: Sequence[int]) -> "_Beams":
         """Before the first word there is one hypothesis."""
         words = torch.full((len(limits), 1), start, device=limits.device)
         totals = torch.zeros(words.shape, device=limits.device)
-        none = torch.zeros_like(words)
-        return cls(search, end, limits, words, totals, none.bool(), none, words.new_empty(*words.shape, 0))
+        none, written = torch.zeros_like(words), words.new_empty(*words.shape, 0)
+        return cls(search, end, list(barred), limits, words, totals, none.bool(), none, written)
 
     def advance(self, scores: Tensor, attention: Tensor) -> Tensor:
         """Go on with the best continuations; returns (sentences, beam) the hypothesis that each continues."""
@@ -144,7 +147,9 @@ class _Beams:
     def _continued(self, scores: Tensor) -> tuple[Tensor, Tensor]:
         """The best continuations of each hypothesis: totals and words (sentences, beam, choices)."""
         # Words of a hypothesis past its best `beam` cannot be among the best of its sentence.
-        best, words = top(scores.log_softmax(-1), min(self.search.beam, scores.shape[-1]))
+        likely = scores.log_softmax(-1)
+        likely[..., self.barred] = -torch.inf
+        best, words = top(likely, min(self.search.beam, scores.shape[-1]))
         totals = self.totals.unsqueeze(-1) + best
         stays = torch.full_like(totals, -torch.inf)
         stays[..., 0] = self.totals

@@ -1,5 +1,6 @@
 """Texts drawn at random from what a decoder holds to be likely, rather than searched for."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -44,7 +45,14 @@ def draw(scores: Tensor, places: Tensor, sampling: Sampling) -> Tensor:
 
 @torch.no_grad()
 def sample(
-    writer: Writer, limits: Tensor, sampling: Sampling, count: int, *, start: int, end: int
+    writer: Writer,
+    limits: Tensor,
+    sampling: Sampling,
+    count: int,
+    *,
+    start: int,
+    end: int,
+    barred: Sequence[int] = (),
 ) -> list[list[Hypothesis]]:
     """Texts drawn for each sentence, in the order of drawing; their scores are those of the model, at temperature 1.
 
@@ -55,6 +63,7 @@ def sample(
         count: texts for each sentence.
         start: the id that stands before the first word.
         end: the id of the end symbol.
+        barred: ids that are never written.
     """
     random = torch.Generator().manual_seed(sampling.seed)
     words = torch.full((len(limits), 1), start, device=limits.device)
@@ -63,6 +72,7 @@ def sample(
     while not bool((ended | (limits <= len(steps)).unsqueeze(1)).all()):
         scores, attention = (one.expand(-1, count, -1) for one in writer.step(words))
         likely = scores.float().log_softmax(-1)
+        likely[..., [*barred]] = -torch.inf
         words = draw(likely, torch.rand(count, generator=random).to(likely.device), sampling)
         parents = torch.arange(count, device=words.device) * bool(steps)
         writer.follow(parents.expand(len(words), -1))
