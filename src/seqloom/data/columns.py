@@ -22,6 +22,7 @@ from seqloom.errors import DataError
 from seqloom.progress import notice
 
 FORMAT = 3
+"""Raised whenever what is kept from run to run would be another: how text is cut and stored, how vectors are made."""
 KEPT_DAYS = 30
 SPILL = 1 << 20
 

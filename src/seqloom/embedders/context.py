@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from seqloom.config import Choice, Count, FilePath, Name, Natural, Table
 from seqloom.data.batch import Text
-from seqloom.data.columns import cache_root
+from seqloom.data.columns import FORMAT, cache_root
 from seqloom.data.kept import DIGEST, KeptVectors
 from seqloom.data.tokens import Index
 from seqloom.data.vectors import Origin, Vectors
@@ -146,7 +146,8 @@ class Context(Embedder):
         self.size = (inside.size if self.input else 0) + (sizes[0] if self.mix else sum(sizes))
         self.causal = inside.causal
         self.cache, self._sizes = config.cache, [inside.size] * self.input + sizes
-        self._made_by = f"{config.inside!r} {self.layers} {self.input} {config.lower} {torch.__version__}"
+        how = f"{config.inside!r} {self.layers} {self.input} {config.lower}"
+        self._made_by = f"{FORMAT} {how} {torch.__version__}"
         self._kept: KeptVectors | None = None
         self.train()
 

@@ -36,8 +36,10 @@ def baseline(kind: str, vectors: Vectors, tokenizer: Tokenizer = "blanks") -> En
     encode = _bag(vectors, tokenizer) if kind == "bag" else _random(vectors, tokenizer)
     pool = "mean" if kind == "bag" else "max"
     content = hashlib.sha256(" ".join(vectors.words).encode())
-    content.update(np.ascontiguousarray(vectors.matrix).tobytes())
-    return Encoder({pool: encode}, f"{kind} {tokenizer} {content.hexdigest()}", tokenizer)
+    content.update(np.ascontiguousarray(vectors.matrix).data)
+    # Torch draws the weights of a random encoder.
+    made_by = f"{kind} {torch.__version__}" if kind == "random" else kind
+    return Encoder({pool: encode}, f"{made_by} {tokenizer} {content.hexdigest()}", tokenizer)
 
 
 def _looked_up(texts: Sequence[str], vectors: Vectors, tokenizer: Tokenizer) -> list[np.ndarray]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from seqloom.data.columns import cache_root
+from seqloom.data.columns import FORMAT, cache_root
 from seqloom.errors import ConfigError, ModelError
 from seqloom.evaluation.transfer.corpora import Examples
 from seqloom.files import replacing
@@ -44,7 +44,7 @@ class Encoder:
     def table(self, pool: str, texts: Iterable[str], what: str) -> tuple[dict[str, int], np.ndarray]:
         """The row of each text, and the vectors (texts, size); `what` are the words of a progress bar."""
         places = {text: place for place, text in enumerate(sorted(set(texts)))}
-        digest = hashlib.sha256("\0".join([self.fingerprint, pool, *places]).encode()).hexdigest()
+        digest = hashlib.sha256("\0".join([str(FORMAT), self.fingerprint, pool, *places]).encode()).hexdigest()
         if (pool, digest) not in self._kept:
             # Tasks that share texts follow one another; more than the last ones need not be in memory.
             self._kept = {(pool, digest): self._vectors(pool, list(places), digest, what)}
