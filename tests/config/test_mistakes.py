@@ -228,6 +228,30 @@ def test_missing_files_are_told_with_their_place(tmp_path, monkeypatch):
     ]
 
 
+def test_a_missing_text_of_gradients_is_told(tmp_path):
+    source = parse(
+        f"""embedders:
+  words: {{type: word, size: 4}}
+encoders:
+  stack: {{type: awd, input: words, hidden: 4}}
+tasks:
+  lm:
+    reader: {{type: lines, train: {__file__}}}
+    encoder: stack
+    head: {{type: language, dynamic: {{statistics: [{tmp_path}/none.txt]}}}}
+training: {{steps: 1}}
+""",
+        "f",
+    )
+    (told,) = missing_files(check(source), source)
+    assert told == f"f:9  tasks.lm.head.dynamic.statistics  {tmp_path}/none.txt"
+
+
+def test_a_goal_of_several_tasks_needs_a_figure():
+    found = faults(edited("steps: 10", "steps: 10\n  goal: 90"))
+    assert any("training.goal" in one and "Name them in watch" in one for one in found)
+
+
 def test_the_json_schema_lists_every_kind():
     discover()
     schema = json.dumps(Experiment.model_json_schema())

@@ -39,6 +39,13 @@ def test_falling_heights_are_those_of_the_paper():
 
 
 PLACES = torch.randperm(30, generator=torch.Generator().manual_seed(1))
+
+
+def test_no_block_has_more_rows_than_there_are_words():
+    assert max(heights(12, 12, 12, 0.95, "published").heights) <= 12
+    assert max(heights(876, 400, 400, 0.85, "published").heights) <= 876
+
+
 ORDERS = [{}, {"order": "down", "pinned": 2}, {"places": PLACES}, {"shape": "published"}]
 
 

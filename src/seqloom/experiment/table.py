@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from seqloom.config import Natural, Source, Trail, data_paths, dotted, override, part, read, unknown
+from seqloom.config import Natural, Source, Table, Trail, data_paths, dotted, override, part, read, unknown
 from seqloom.errors import ConfigError
 from seqloom.files import locate
 from seqloom.model.plan import Plan, lay_out
@@ -119,6 +119,8 @@ def _check_training(table: Experiment, source: Source) -> None:
             source.fault(path, unknown("task", name, table.tasks))
     if table.training.watch is not None:
         _check_watch(table, source, table.training.watch)
+    elif table.training.goal is not None and len(table.tasks) > 1:
+        source.fault(("training", "goal"), "of which task and figure? Name them in watch, as in TASK.FIGURE")
     _check_averaging(table, source)
     for name, task in table.tasks.items():
         if getattr(task.reader, "train", None) is None:
@@ -171,9 +173,8 @@ def missing_files(table: ModelTable, source: Source) -> list[str]:
     """The files that a table names and that are not there, each with its place in the configuration."""
     missing = []
     for name, task in table.tasks.items():
-        place = ("tasks", name, "reader")
-        for key, path in data_paths(task.reader):
-            whose = f"{source.where((*place, key))}  {'.'.join(place)}.{key}"
+        for place, path in _task_files(name, task):
+            whose = f"{source.where(place)}  {dotted(place)}"
             files = reader_files(task.reader, path)
             missing += [f"{whose}  {locate(one)}" for one in files if not locate(one).exists()]
     needed: list[tuple[Trail, str]] = [
@@ -182,3 +183,13 @@ def missing_files(table: ModelTable, source: Source) -> list[str]:
     for where, path in [*(one for one in needed if not locate(one[1]).exists()), *absent(table)]:
         missing.append(f"{source.where(where)}  {dotted(where)}  {locate(path)}")
     return missing
+
+
+def _task_files(name: str, task: Any) -> Iterator[tuple[Trail, str]]:
+    """What a task's reader is to read, each with the place that names it: its splits, and texts that its head needs."""
+    for key, path in data_paths(task.reader):
+        yield ("tasks", name, "reader", key), path
+    for key in type(task.head).model_fields:
+        if isinstance(inner := getattr(task.head, key), Table):
+            for own, path in data_paths(inner):
+                yield ("tasks", name, "head", key, own), path

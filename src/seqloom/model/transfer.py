@@ -1,6 +1,6 @@
 """Parts out of other models: their definitions when checked, then the weights and vocabularies they bring along."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any, TypeVar
@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from torch import Tensor
 
 from seqloom.config import Source, Table, Trail, data_paths, unknown
+from seqloom.data.running import RunningText
 from seqloom.data.tokens import Index
 from seqloom.data.vocabulary import SPECIALS, Vocabulary
 from seqloom.embedders import Embedder, context, indexes, inner
@@ -205,7 +206,7 @@ def begun(path: str, parts: Sequence[str], here: Mapping[str, Index]) -> Carried
     """The vocabularies of a model, and the weights of it that a run begins with, by their own names.
 
     Args:
-        path: of the model.
+        path: of the model; the vocabularies are those that the chosen weights are of.
         parts: globs over the names of its parameters.
         here: how each vocabulary is read in this run.
 
@@ -221,7 +222,24 @@ def begun(path: str, parts: Sequence[str], here: Mapping[str, Index]) -> Carried
             like = next(iter(weights))
             raise ConfigError(f'training.begin.parts: "{glob}" fits none of its parameters, such as {like}')
     chosen = {name: one for name, one in weights.items() if any(fnmatchcase(name, glob) for glob in parts)}
-    return Carried(model.vocabularies, chosen)
+    needed = _needed(model, chosen)
+    return Carried({name: one for name, one in model.vocabularies.items() if name in needed}, chosen)
+
+
+def _needed(model: Assembly, weights: Iterable[str]) -> set[str]:
+    """The vocabularies of a model that some of its weights have rows or columns for."""
+    parts = {".".join(name.split(".")[:2]) for name in weights}
+    found = {
+        index.vocabulary
+        for name, table in model.plan.embedders.items()
+        if f"embedders.{name}" in parts
+        for index in indexes(name, table)
+    }
+    for name, task in model.tasks.items():
+        if {f"heads.{name}", f"shared.{task.group}"} & parts:
+            found |= {one for one in model.vocabularies if one.startswith(f"{task.labels}.")}
+            found |= {field.vocabulary for field in task.fields.values() if isinstance(field, RunningText)}
+    return found
 
 
 def _check_orders(path: str, there: Mapping[str, Index], here: Mapping[str, Index]) -> None:

@@ -109,7 +109,8 @@ def _published(words: int, size: int, widths: tuple[int, ...], density: float) -
         share = min(1.0, left / (rows * features)) if rows * features > 0 and left > 0 else 0.0
         kept += rows * width
     if len(widths) > 1:
-        found.append(round(max(0, floor(words * size * density) - kept) / widths[-1]))
+        left = max(0, floor(words * size * density) - kept)
+        found.append(min(words, round(left / widths[-1])))
     return found
 
 

@@ -316,6 +316,8 @@ def _averaging(config: TrainingTable) -> Averaging | None:
 def _watch(watch: str | None, courses: Mapping[str, Course]) -> tuple[str, str | None]:
     """The task whose epochs count, and its watched figure, None standing for the mean over tasks."""
     if watch is None:
-        return next(iter(courses)), None
+        first, course = next(iter(courses.items()))
+        alone = len(courses) == 1 and course.dev is not None
+        return first, course.train.task.figures[0] if alone else None
     task, _, figure = watch.partition(".")
     return task, figure or courses[task].train.task.figures[0]
