@@ -25,7 +25,9 @@ def loss(network, *slopes):
 
 def test_plain_steps_are_clipped_and_go_part_of_the_way_back(network):
     how = Dynamic(rate=0.5, decay=0.25, clip=1.0)
-    with learning(network, how, over=lambda paths, learn: pytest.fail("nothing to gather")) as learn:
+    with learning(
+        [network.weight, network.bias], how, over=lambda paths, learn: pytest.fail("nothing to gather")
+    ) as learn:
         learn(loss(network, 3.0, 4.0))
         moved = BEFORE - 0.5 * torch.tensor([0.6, 0.8])
         torch.testing.assert_close(network.weight.data[0], moved.lerp(BEFORE, 0.25))
@@ -41,17 +43,33 @@ def test_steps_are_scaled_by_the_gradients_of_another_text(network):
 
     how = Dynamic(rate=0.5, decay=0.25, statistics=["training.txt"], floor=0.01)
     roots = torch.tensor([12.5**0.5, 0.1])
-    with learning(network, how, over) as learn:
+    with learning([network.weight, network.bias], how, over) as learn:
         assert torch.equal(network.weight.data[0], BEFORE)
         learn(loss(network, 2.0, 1.0))
         moved = BEFORE - 0.5 * torch.tensor([2.0, 1.0]) / (roots + 0.01)
-        # The mean is over all three numbers; the bias, which no loss depends on, has 0.
-        backward = (0.25 * roots / (roots.sum() / 3)).clamp(max=1)
+        # The bias, which no loss depends on, is not in the mean.
+        backward = (0.25 * roots / roots.mean()).clamp(max=1)
         torch.testing.assert_close(network.weight.data[0], moved.lerp(BEFORE, backward))
         assert network.bias == 0
     assert torch.equal(network.weight.data[0], BEFORE)
 
 
 def test_without_a_rule_nothing_learns(network):
-    with learning(network, None, over=lambda paths, learn: None) as learn:
+    with learning([network.weight, network.bias], None, over=lambda paths, learn: None) as learn:
         assert learn is None
+
+
+@pytest.mark.parametrize("statistics", [[], ["training.txt"]])
+def test_what_training_holds_still_or_looks_up_sparsely_learns_too(statistics):
+    table = nn.Embedding.from_pretrained(torch.ones(3, 2), freeze=True, sparse=True)
+
+    def loss():
+        return table(torch.tensor([1])).sum()
+
+    how = Dynamic(rate=0.5, decay=0.0, clip=9.0, statistics=statistics, floor=1.0)
+    with learning([table.weight], how, over=lambda paths, learn: learn(loss())) as learn:
+        learn(loss())
+        assert (table.weight[1] < 1).all()
+        assert (table.weight[[0, 2]] == 1).all()
+    assert (table.weight == 1).all()
+    assert not table.weight.requires_grad

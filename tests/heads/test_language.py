@@ -154,3 +154,8 @@ def test_a_model_that_reads_backward_foretells_the_word_before(tmp_path):
     model = Model.load(tmp_path / "run")
     model.adjust("lm", ["sampling.temperature=0"])
     assert model.predict("lm", ["on a mat", "one lamp"]) == [["the", "cat", "sat"], ["each", "moth", "sees"]]
+    found = set()
+    for window in (1, 20, 50):
+        model.adjust("lm", [f"window={window}", "cache={window: 30, share: 0.5, flatness: 5.0}"])
+        found.add(round(model.evaluate("lm")["figures"]["perplexity"], 4))
+    assert len(found) == 1

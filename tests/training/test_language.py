@@ -129,6 +129,39 @@ def test_a_run_begins_with_the_weights_of_another(corpus, tmp_path):
         trained(config(corpus, begin=begin | {"parts": ["encodes.*"]}), tmp_path / "fourth")
 
 
+def test_a_run_that_begins_with_some_parts_has_words_of_its_own_for_the_others(corpus, tmp_path):
+    trained(config(corpus, steps=3, epochs=None), tmp_path / "first")
+    (tmp_path / "new").mkdir()
+    for split in ("train", "dev"):
+        (tmp_path / "new" / split).write_text("quite other words\n" * 30)
+    short = {"optimizer": {"type": "sgd", "rate": 1e-9}, "steps": 1, "epochs": None}
+    begin = {"path": str(tmp_path / "first"), "parts": ["encoders.*"]}
+    trained(config(tmp_path / "new", **short, begin=begin), tmp_path / "second")
+    assert "quite" in Model.load(tmp_path / "second")._assembly.vocabularies["words"]
+    begin["parts"] = ["embedders.*"]
+    with pytest.raises(DataError, match="no word is known to the model"):
+        trained(config(tmp_path / "new", **short, begin=begin), tmp_path / "third")
+
+
+@pytest.mark.parametrize(("goal", "steps"), [(1000, 2), (1, 6)])
+def test_a_run_ends_when_its_only_figure_is_as_good_as_wanted(corpus, tmp_path, goal, steps):
+    table = config(corpus, steps=6, epochs=None, evaluate_every=2, goal=goal)
+    assert trained(table, tmp_path / "run").step == steps
+
+
+def test_dynamic_evaluation_while_training_is_that_of_the_model_trained(corpus, tmp_path):
+    table = config(corpus, head={"tied": False, "dynamic": {"rate": 0.5, "clip": 5.0}}, steps=2, epochs=None)
+    table["training"] |= {"optimizer": {"type": "sgd", "rate": 1.0}, "freeze": ["encoders.*"], "clip": None}
+    result = trained(table, tmp_path / "run")
+    figures = Model.load(tmp_path / "run").evaluate("lm", split="dev")["figures"]
+    assert figures["perplexity"] == pytest.approx(result.dev["lm"]["perplexity"], rel=1e-5)
+
+
+def test_too_short_a_text_to_be_evaluated_names_the_key_that_would_do(corpus, tmp_path):
+    with pytest.raises(DataError, match=r"fewer streams \(tasks\.lm\.head\.streams\)"):
+        trained(config(corpus, head={"streams": 500}), tmp_path / "run")
+
+
 def test_a_run_that_makes_nothing_better_of_a_model_keeps_it_as_the_best(corpus, tmp_path):
     trained(config(corpus, epochs=2), tmp_path / "first")
     table = config(corpus, begin={"path": str(tmp_path / "first")}, **NONMONOTONE)

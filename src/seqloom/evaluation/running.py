@@ -39,16 +39,16 @@ def measure(
         for _ in _read(network, head, streamer.over(*paths), device, "gathering gradients", learn):
             pass
 
-    with _evaluating(network), learning(network, head.config.dynamic, over) as learn:
+    with _evaluating(network), learning(network.learning(), head.config.dynamic, over) as learn:
         for encoded, gold in _read(network, head, streamer, device, what, learn):
             found, right = head.foretold(encoded.states, gold)
             if caches:
-                found = torch.stack(
-                    [
-                        cache.beside(*one)
-                        for cache, one in zip(caches, zip(found, encoded.raw, gold, strict=True), strict=True)
-                    ]
-                )
+                read = (found, encoded.raw, gold)
+                if streamer.stream.backward:
+                    # What stands last was read first.
+                    read = (read[0].flip(1), read[1].flip(1), read[2].flip(1))
+                pairs = zip(caches, zip(*read, strict=True), strict=True)
+                found = torch.stack([cache.beside(*one) for cache, one in pairs])
             sums.update({"loss": -float(found.double().sum()), "right": right})
             count += int((gold != UNLISTED).sum())
     return head.measured(sums, count)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from torch import nn
+from torch import Tensor, nn
 
 from seqloom.data.batch import Batch, Encoded, Output
 from seqloom.embedders import Embedder
@@ -44,6 +44,12 @@ class Network(nn.Module):
         self.embedders, self.encoders, self.heads = Named(embedders), Named(encoders), Named(heads)
         self.shared = Named(shared)
         self.routes = dict(routes)
+        self._learning = [name for name, one in self.named_parameters() if one.requires_grad]
+
+    def learning(self) -> list[Tensor]:
+        """The parameters that its parts let learn, whatever of them training holds still."""
+        parameters: dict[str, Tensor] = dict(self.named_parameters())
+        return [parameters[name] for name in self._learning]
 
     def head(self, task: str) -> Head:
         """A task's head."""

@@ -28,6 +28,7 @@ class Streamer(Batcher):
         window: tokens a window, on the average.
         vary: whether windows vary in length.
         seed: what the lengths depend on.
+        set_by: the key that says how many streams, for messages.
 
     Raises:
         DataError: fewer than two tokens for each stream, or none that the model knows.
@@ -43,6 +44,7 @@ class Streamer(Batcher):
         window: int,
         vary: bool = False,
         seed: int = 0,
+        set_by: str = "training.batch",
     ) -> None:
         super().__init__(task, columns, vocabularies)
         self.vocabularies, self.window = vocabularies, window
@@ -52,7 +54,7 @@ class Streamer(Batcher):
         try:
             self.stream = Stream(columns["text"], columns.numbers, streams=streams, **how)  # type: ignore[arg-type]
         except ValueError as fault:
-            what = f"{fault}; give task {task.name} more text or fewer streams (training.batch)"
+            what = f"{fault}; give task {task.name} more text or fewer streams ({set_by})"
             raise DataError(what, columns.path or None) from None
         self._known(vocabularies)
 
@@ -144,4 +146,5 @@ def evaluated(task: Task, columns: Columns, vocabularies: Vocabularies) -> Batch
     if not task.runs:
         return Batcher(task, columns, vocabularies, gold=task.head.measures)
     streams, window = task.head.reading(task.table.head)
-    return Streamer(task, columns, vocabularies, streams=streams, window=window)
+    own = f"tasks.{task.name}.head.streams"
+    return Streamer(task, columns, vocabularies, streams=streams, window=window, set_by=own)
