@@ -178,6 +178,27 @@ def test_broken_files_are_told_with_their_line(root, file, text, message):
         told(root, "mr", "trec", "sick-e", "sts16", "sts14", "snli")
 
 
+def test_a_line_that_is_no_row_of_values_is_told(root):
+    for part in ("train", "dev", "test"):
+        write_text(root / f"stsb/stsb-en-{part}.csv", "a\rb,c,1\n")
+    with pytest.raises(DataError, match=r"stsb-en-train.csv:1: cannot be read as an example"):
+        told(root, "stsb")
+
+
+def test_features_that_are_no_table_are_told(root, photographs):
+    path = photographs / "xception_classprobs.npy"
+    for array, message in (
+        (np.ones(8), r"has the shape \(8,\); \(images, size\)"),
+        (None, "is no numpy array"),
+    ):
+        if array is None:
+            path.write_bytes(b"")
+        else:
+            np.save(path, array)
+        with pytest.raises(DataError, match=message):
+            told(root, "captions")
+
+
 def test_names_and_settings_that_are_none(root):
     with pytest.raises(ConfigError, match='no task "TREK"; did you mean "TREC"'):
         told(root, "TREK")

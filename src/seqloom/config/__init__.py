@@ -22,6 +22,7 @@ from seqloom.config.tables import Name as Name
 from seqloom.config.tables import Natural as Natural
 from seqloom.config.tables import Part as Part
 from seqloom.config.tables import Positive as Positive
+from seqloom.config.tables import Seed as Seed
 from seqloom.config.tables import Share as Share
 from seqloom.config.tables import Table as Table
 from seqloom.config.tables import choice as choice

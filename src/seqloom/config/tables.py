@@ -20,6 +20,8 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 """A share of something, such as a dropout: from 0 up to, not including, 1."""
 Natural = Annotated[int, Field(ge=0)]
 """A whole number from 0."""
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
+"""What randomness comes from: generators take 63 bits."""
 Count = Annotated[int, Field(ge=1)]
 """A whole number from 1."""
 Positive = Annotated[float, Field(gt=0)]

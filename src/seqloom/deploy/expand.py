@@ -161,7 +161,7 @@ def _shared(known: Vocabulary, vectors: Vectors, *, plain: bool) -> list[str]:
 
 def _asked(words: Iterable[str], index: Index) -> dict[str, None]:
     """The words as the vocabulary lists them, each once."""
-    return {index.view.symbols(word)[0]: None for word in words if word and word not in SPECIALS}
+    return {index.view.symbols(word)[0]: None for word in words if word and word not in PRODUCED}
 
 
 def _tables(model: Assembly, embedder: str | None) -> tuple[Index, dict[str, str]]:

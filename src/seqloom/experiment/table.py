@@ -3,11 +3,9 @@
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import Field
-
-from seqloom.config import Natural, Source, Table, Trail, data_paths, dotted, override, part, read, unknown
+from seqloom.config import Seed, Source, Table, Trail, data_paths, dotted, override, part, read, unknown
 from seqloom.errors import ConfigError
 from seqloom.files import locate
 from seqloom.model.plan import Plan, lay_out
@@ -21,7 +19,7 @@ from seqloom.training.table import GLOBS, TrainingTable
 class Experiment(ModelTable):
     """A whole configuration: a model, its training, and the seed that all randomness comes from."""
 
-    seed: Annotated[Natural, Field(lt=2**63)] = 1
+    seed: Seed = 1
     training: TrainingTable
 
 

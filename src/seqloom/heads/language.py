@@ -11,7 +11,7 @@ from pydantic import model_validator
 from torch import Tensor, nn
 from torch.nn import functional
 
-from seqloom.config import Count, FilePath, Name, Natural, Positive, Share, Table
+from seqloom.config import Count, FilePath, Name, Positive, Seed, Share, Table
 from seqloom.data.batch import Batch, Encoded, Output, Text
 from seqloom.data.fields import UNLISTED, Field, FormTable
 from seqloom.data.running import Following, RunningText
@@ -48,7 +48,7 @@ class Continued(Table):
     temperature: Weight = 1.0
     top_k: Count | None = None
     nucleus: Annotated[float, Limits(gt=0, le=1)] = 1.0
-    seed: Natural = 1
+    seed: Seed = 1
 
 
 class Cache(Table):

@@ -9,7 +9,7 @@ from pydantic import Field as Limits
 from pydantic import model_validator
 from torch import Tensor, nn
 
-from seqloom.config import Choice, Count, Natural, Share, Table
+from seqloom.config import Choice, Count, Seed, Share, Table
 from seqloom.data.batch import Batch, Encoded, Output
 from seqloom.data.fields import Field, TargetField, TextField
 from seqloom.data.subwords import copied, join_pieces
@@ -49,7 +49,7 @@ class Drawn(Table):
     temperature: Annotated[float, Limits(ge=0)] = 1.0
     top_k: Count | None = None
     nucleus: Annotated[float, Limits(gt=0, le=1)] = 1.0
-    seed: Natural = 1
+    seed: Seed = 1
 
 
 class Translate(Head):

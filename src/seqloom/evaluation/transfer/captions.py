@@ -53,10 +53,10 @@ class Captions:
     def _features(path: Path, images: int) -> np.ndarray:
         try:
             found: np.ndarray = np.load(path, allow_pickle=False).astype(np.float32)
-        except ValueError as fault:
+        except (ValueError, EOFError) as fault:
             raise DataError(f"is no numpy array: {fault}", path) from None
-        if len(found) != images:
-            raise DataError(f"has {len(found)} rows for {images} images", path)
+        if found.ndim != 2 or len(found) != images:
+            raise DataError(f"has the shape {found.shape}; (images, size) for {images} images is needed", path)
         # Probabilities say more by their logarithms.
         if found.min() >= 0 and np.allclose(found.sum(1), 1, atol=1e-3):
             found = np.log(found + 1e-8)

@@ -156,7 +156,7 @@ def _rows(layout: Layout, part: str, paths: Sequence[Path]) -> Iterator[_Row]:
             continue
         try:
             texts, gold = layout.parse(line, path.name, part)
-        except ValueError as fault:
+        except (ValueError, csv.Error) as fault:
             raise DataError(f'cannot be read as an example ({fault}): "{line:.60}"', path, number) from None
         if gold != UNSCORED:
             found = True
