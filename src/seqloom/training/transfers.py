@@ -14,7 +14,7 @@ Report = Mapping[str, Any]
 
 
 def draw(reports: Sequence[Report], path: Path) -> Path:
-    """Write the chart of the main figure of each task that was run, as a PNG file.
+    """Write the chart of the main figure of each task that was run, as a PNG file; of as many as there are colours.
 
     Raises:
         ConfigError: matplotlib is not installed.
@@ -22,10 +22,11 @@ def draw(reports: Sequence[Report], path: Path) -> Path:
     with styled():
         from matplotlib.patches import Patch
 
-        reports = reports[: len(COLOURS)]
+        given, reports = len(reports), reports[: len(COLOURS)]
         names = [name for name in TASKS if any("test" in one["tasks"].get(name, {}) for one in reports)]
         handles = {one["name"]: Patch(color=colour) for one, colour in zip(reports, COLOURS, strict=False)}
         note = f"accuracy, or 100 times Pearson's correlation{'; R@1 of images' * ('Captions' in names)}"
+        note += f"; the first {len(reports)} of {given} encoders" * (given > len(reports))
         figure, (axis,) = panels(
             [""], "Transfer", note, handles, max(2.4, 0.2 * len(names) * len(reports) + 0.6)
         )
