@@ -308,3 +308,22 @@ def test_rows_that_depend_on_each_other_are_batched_at_random(tmp_path, monkeypa
     monkeypatch.setattr(sys.modules["seqloom.experiment.run"], "Groups", groups)
     tiny.trained(config, tmp_path / "run")
     assert made[0]["mixed"] is mixed
+
+
+def test_a_table_may_have_a_column_of_any_name(tmp_path: Path) -> None:
+    (tmp_path / "a.tsv").write_text("text\tlabel\tplace\nhello there\tyes\tNL\ngood night\tno\tParis\n")
+    config = {
+        "embedders": {"words": {"type": "word", "size": 2}},
+        "encoders": {"text": {"type": "lstm", "input": "words", "hidden": 2}},
+        "tasks": {
+            "c": {
+                "reader": {"type": "table", "train": str(tmp_path / "a.tsv")},
+                "encoder": "text",
+                "head": {"type": "classify"},
+            }
+        },
+        "training": {"steps": 1, "batch": 2, "device": "cpu"},
+    }
+    tiny.trained(config, tmp_path / "run")
+    told = Model.load(tmp_path / "run").evaluate("c", tmp_path / "a.tsv", by="place")
+    assert set(told["groups"]) == {"NL", "Paris"}

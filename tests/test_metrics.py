@@ -178,6 +178,7 @@ def test_correlations_of_values_and_of_ranks():
     assert spearman(x, y) == pytest.approx(0.8)
     assert spearman([1, 2, 2, 4], [1, 3, 2, 4]) == pytest.approx(4.5 / math.sqrt(4.5 * 5))
     assert spearman(x, [math.exp(-value) for value in x]) == pytest.approx(-1)
+    assert pearson([0.1] * 3, [0.7] * 3) == pearson([0.1] * 3, [0.7, 0.2, 0.1]) == 0
     assert pearson(x, [3.0] * 5) == spearman([], []) == 0
 
 

@@ -251,10 +251,13 @@ def pearson(predicted: Sequence[float], gold: Sequence[float]) -> float:
     """Pearson's correlation; 0 where one side does not vary."""
     first, second = _centred(predicted), _centred(gold)
     product = math.fsum(x * y for x, y in zip(first, second, strict=True))
-    return _share(product, math.hypot(*first) * math.hypot(*second))
+    return max(-1.0, min(1.0, _share(product, math.hypot(*first) * math.hypot(*second))))
 
 
 def _centred(values: Sequence[float]) -> list[float]:
+    if values and min(values) == max(values):
+        # Their mean may differ from them by rounding, which is no variation.
+        return [0.0] * len(values)
     middle = mean(values)
     return [value - middle for value in values]
 

@@ -1,6 +1,7 @@
 """A data set comes whole from a server, through every break, or nothing of it is put in place."""
 
 import gzip
+import random
 import tarfile
 import threading
 from collections.abc import Iterator
@@ -174,6 +175,23 @@ def test_only_the_members_asked_for_leave_an_archive(site: Site, tmp_path: Path,
     assert paths == [root / "a.txt", root / "safe.gz"]
     assert paths[0].read_bytes() == TEXT
     assert sorted(path for path in tmp_path.rglob("*") if path.is_file()) == paths
+
+
+@pytest.mark.parametrize("place", [30, 4000, -6])
+def test_an_archive_whose_packing_is_damaged_puts_nothing_in_place(
+    site: Site, tmp_path: Path, place: int
+) -> None:
+    text = random.Random(1).randbytes(5000)
+    whole = tarred((tarfile.TarInfo("a"), text), (tarfile.TarInfo("b"), b"b"))
+    damaged = bytearray(whole)
+    damaged[place] ^= 1
+    data = entry({"url": "x", "members": {"a.txt": "a", "b.txt": "b"}}, base=site.address)
+    site.files["/x"] = bytes(damaged)
+    with pytest.raises(DataError, match=r"damaged or cut short|neither a zip nor a tar"):
+        bring(data, tmp_path)
+    assert not [path for path in tmp_path.rglob("*.txt")]
+    site.files["/x"] = whole
+    assert bring(data, tmp_path / "whole")[0].read_bytes() == text
 
 
 def test_links_and_missing_members_are_refused(site: Site, tmp_path: Path) -> None:

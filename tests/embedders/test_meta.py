@@ -1,16 +1,17 @@
+import numpy as np
 import pytest
 import torch
 from pydantic import ValidationError
 
 from seqloom.api import Model
 from seqloom.data.batch import Text
-from seqloom.data.vectors import Vectors
+from seqloom.data.vectors import Vectors, convert
 from seqloom.data.vocabulary import SPECIALS, Vocabulary
 from seqloom.embedders.concat import Concat
 from seqloom.embedders.context import Context
 from seqloom.embedders.meta import Meta
 from seqloom.embedders.word import Word
-from seqloom.errors import ConfigError
+from seqloom.errors import ConfigError, DataError
 from seqloom.nn import DynamicMetaEmbedding
 from tests import tiny
 
@@ -179,3 +180,33 @@ def test_what_each_word_chose_is_told_beside_the_prediction(tmp_path):
     weights = told["weights"]["text"]
     assert list(weights) == ["birds", "things"]
     assert [round(a + b, 5) for a, b in zip(*weights.values(), strict=True)] == [1, 1, 1]
+
+
+@pytest.mark.parametrize("missing", [[], ["never"]])
+def test_the_unknown_word_is_the_mean_of_rare_ones_also_when_none_is_missing_and_all_are_centred(missing):
+    found = np.random.default_rng(1).normal(5, 1, (300, 3)).astype(np.float32)
+    found[200:, 0] += 10
+    words = [f"w{number}" for number in range(300)]
+    vocabulary = Vocabulary([*SPECIALS, *words, *missing])
+    for center in (False, True):
+        config = Word.Config(vectors="v", unknown="rare", center=center)
+        one = Word(config, vocabularies={"words": vocabulary}, vectors=Vectors.of(words, found, "v"))
+        expected = found[200:].mean(0) - (found.mean(0) if center else 0)
+        np.testing.assert_allclose(one.table.weight[1], expected, atol=1e-4)
+        np.testing.assert_allclose(
+            one.table.weight[302:], [expected] * len(missing) or np.zeros((0, 3)), atol=1e-4
+        )
+
+
+def test_a_vector_that_is_no_number_is_told_by_its_word(tmp_path):
+    found = np.array([[1, 2], [np.nan, 1]], np.float32)
+    vocabulary = Vocabulary([*SPECIALS, "one", "hello"])
+    with pytest.raises(DataError, match='vectors v: the vector of "hello" holds what is no finite number'):
+        Word(
+            Word.Config(vectors="v"),
+            vocabularies={"words": vocabulary},
+            vectors=Vectors.of(["one", "hello"], found, "v"),
+        )
+    (tmp_path / "nan.vec").write_text("one 1 2\nhello nan 1\n")
+    with pytest.raises(DataError, match=r'"hello" \(number 2\) holds what is no finite number'):
+        convert(tmp_path / "nan.vec", tmp_path / "store")

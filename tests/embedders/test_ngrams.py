@@ -7,6 +7,7 @@ from seqloom.data.tokens import View, ngrams
 from seqloom.data.vectors import Vectors
 from seqloom.data.vocabulary import SPECIALS, Vocabulary
 from seqloom.embedders.ngrams import CharacterNgrams
+from seqloom.errors import ConfigError
 
 
 def test_the_grams_of_a_word_are_distinct_and_mark_its_ends():
@@ -47,6 +48,15 @@ def test_grams_of_a_store_are_frozen_and_those_it_lacks_are_left_out(tmp_path):
     assert one(text([2, 3], [3]))[0].tolist() == [[1, 2], [0, 0]]
     assert not one.table.weight.requires_grad
     assert one.size == 2
+
+
+def test_a_store_of_words_has_no_grams(tmp_path):
+    (tmp_path / "words.txt").write_text("ab 1 2\n")
+    config, grams = CharacterNgrams.Config(vectors="words"), Vocabulary([*SPECIALS, "2gram-ab"])
+    with pytest.raises(
+        ConfigError, match="none of the 1 n-grams has a vector; its words should be written as 2gram-ab is"
+    ):
+        CharacterNgrams(config, vocabularies={"ngrams": grams}, vectors=Vectors.open(tmp_path / "words.txt"))
 
 
 @pytest.mark.parametrize("keys", [{}, {"size": 3, "vectors": "v"}, {"size": 3, "smallest": 5}])

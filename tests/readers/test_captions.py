@@ -137,10 +137,16 @@ def test_captions_of_two_languages_go_together_by_number(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "keys", [{}, {"features": "f.npy", "languages": ["en", "de"]}, {"features": "f.npy", "train": "train.txt"}]
+    "keys",
+    [
+        {},
+        {"features": "f.npy", "languages": ["en", "de"]},
+        {"features": "f.npy", "train": "train.txt"},
+        {"languages": ["en", "de"], "train": "data.json#train"},
+    ],
 )
 def test_both_sides_must_be_said(keys):
-    with pytest.raises(ValidationError, match=r"one of the two|captions and names say"):
+    with pytest.raises(ValidationError, match=r"one of the two|captions and names say|vectors as features"):
         Captions.Config(**keys)
 
 

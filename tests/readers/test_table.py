@@ -97,6 +97,17 @@ def test_rows_of_some_values_are_skipped_and_counted(rows, caplog):
     assert not caplog.messages
 
 
+def test_whole_numbers_of_json_are_skipped_as_they_are_written(rows):
+    content = '{"text": "a b", "label": -1}\n{"text": "c", "label": 0}\n{"text": "d", "label": true}\n'
+    found = rows(content, "one.jsonl", skip={"label": ["-1"]})
+    assert [one["label"] for one in found] == [0, True]
+
+
+def test_a_name_that_stands_twice_in_the_header_is_refused(rows):
+    with pytest.raises(DataError, match=r'one.tsv:1: the header has "text" twice'):
+        rows("text\tlabel\ttext\na\tb\tc\n")
+
+
 def test_several_texts(rows):
     found = rows("premise\thypothesis\tlabel\nA b.\tC\tyes\n", texts=("premise", "hypothesis"))
     assert found == [{"premise": ["A", "b", "."], "hypothesis": ["C"], "label": "yes", "line": 2}]

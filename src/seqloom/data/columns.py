@@ -21,6 +21,8 @@ import numpy as np
 from seqloom.errors import DataError
 from seqloom.progress import notice
 
+PLACE = "\0place"
+"""The key of an example's file and line, where examples come from several files; no column of data has this name."""
 FORMAT = 3
 """Raised whenever what is kept from run to run would be another: how text is cut and stored, how vectors are made."""
 KEPT_DAYS = 30
@@ -184,7 +186,7 @@ def build(
     """Store examples as columns, in memory or in `folder`.
 
     Args:
-        examples: plain dicts; `line`, if there, is the file line that the example began at, `place` its file and line
+        examples: plain dicts; `line`, if there, is the file line that the example began at, `PLACE` its file and line
             where they come from several.
         fields: by column; a column that no example has is left out (gold columns, when predicting).
         path: the file they came from, for messages.
@@ -197,7 +199,7 @@ def build(
     growing: dict[str, _Growing] = {}
     lines = array("q")
     for number, example in enumerate(examples, 1):
-        where, line = example.get("place", (path, int(example.get("line", number))))
+        where, line = example.get(PLACE, (path, int(example.get("line", number))))
         if not lines:
             growing = {name: _Growing(one, folder, name) for name, one in fields.items() if name in example}
         _add(growing, example, where, line, longest)

@@ -4,6 +4,7 @@ import codecs
 import gzip
 import hashlib
 import io
+import lzma
 import tarfile
 import zipfile
 import zlib
@@ -79,12 +80,24 @@ def _contents(archive: Path) -> Iterator[tuple[str, Callable[[], IO[bytes]]]]:
                 if not entry.is_dir():
                     yield entry.filename, partial(packed.open, entry)
     elif tarfile.is_tarfile(archive):
+        _check_whole(archive)
         with tarfile.open(archive) as tape:
             for member in tape:
                 if member.isfile():
                     yield member.name.removeprefix("./"), partial(_stream, tape, member)
     else:
         raise DataError("is neither a zip nor a tar archive", archive)
+
+
+def _check_whole(archive: Path) -> None:
+    """Read a tar archive to its end, where its packing has a checksum: reading the members alone stops before it."""
+    with tarfile.open(archive) as tape:
+        stream = cast("IO[bytes]", tape.fileobj)
+        try:
+            while stream.read(CHUNK):
+                pass
+        except OSError as fault:
+            raise DataError(f"the packed data is damaged or cut short ({fault})", archive) from None
 
 
 def _stream(tape: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes]:
@@ -126,7 +139,17 @@ def _without_gzip(stream: IO[bytes]) -> IO[bytes]:
 def _readable(file: Path) -> Iterator[None]:
     try:
         yield
-    except (EOFError, gzip.BadGzipFile, zlib.error, zipfile.BadZipFile, tarfile.TarError) as fault:
+    except (
+        EOFError,
+        gzip.BadGzipFile,
+        zlib.error,
+        lzma.LZMAError,
+        zipfile.BadZipFile,
+        tarfile.TarError,
+    ) as fault:
         raise DataError(f"the packed data is damaged or cut short ({fault})", file) from None
+    except RuntimeError as fault:
+        # So zipfile tells of members that are encrypted or packed in a way that it does not know.
+        raise DataError(f"the packed data cannot be read: {fault}", file) from None
     except UnicodeError as fault:
         raise DataError(f"the text is not in the encoding it should be in ({fault})", file) from None

@@ -131,8 +131,25 @@ class Match:
         return np.random.default_rng(seed).uniform(-bound, bound, shape).astype(np.float32)
 
     def _rare(self, shape: tuple[int, int], _: int) -> Matrix:
+        return np.broadcast_to(self.rare(), shape)
+
+    def rare(self) -> Matrix:
+        """The mean (size,) of the 100 found vectors that stand last in the source; some were found."""
         rarest = np.argsort(self.ranks, kind="stable")[-min(_RAREST, int(self.found.sum())) :]
-        return np.broadcast_to(self.vectors[rarest].mean(0), shape)
+        mean: Matrix = self.vectors[rarest].mean(0)
+        return mean
+
+    def centred(self) -> "Match":
+        """This match with the mean of the vectors found taken off them; some were found."""
+        vectors = self.vectors.copy()
+        vectors[self.found] -= vectors[self.found].mean(0)
+        return Match(self.words, self.ways, self.ranks, vectors)
+
+    def check(self, what: str) -> None:
+        """Raise a DataError where a vector of `what` holds something that is no finite number."""
+        wrong = np.flatnonzero(~np.isfinite(self.vectors).all(1))
+        if len(wrong):
+            raise DataError(f'{what}: the vector of "{self.words[wrong[0]]}" holds what is no finite number')
 
 
 _POLICIES: dict[str, Callable[[Match, tuple[int, int], int], Matrix | float]] = {

@@ -116,7 +116,7 @@ def write_store(
         What the store says of itself: words, size, dtype, source, repeated (words left out), bytes.
 
     Raises:
-        DataError: there are no rows, a word holds a line end, or a number is too large for the precision.
+        DataError: there are no rows, a word holds a line end, or a number is not finite or too large for the precision.
     """
     seen: dict[str, None] = {}
     total = 0
@@ -124,6 +124,10 @@ def write_store(
         file.write(bytes(8 + _HEAD))
         for words, vectors in rows:
             total += len(words)
+            broken = np.flatnonzero(~np.isfinite(vectors).all(1))
+            if len(broken):
+                what = f'the vector of "{words[broken[0]]}" (number {total - len(words) + broken[0] + 1:,})'
+                raise DataError(f"{what} holds what is no finite number", name)
             file.write(_rounded(unseen(words, vectors, seen), precision).data)
         file.seek(0)
         file.write(_head((len(seen), size), precision))

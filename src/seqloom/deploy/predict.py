@@ -7,6 +7,7 @@ from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
 
+from seqloom.data.columns import PLACE
 from seqloom.data.vocabulary import Vocabularies
 from seqloom.errors import DataError
 from seqloom.evaluation import evaluate
@@ -58,7 +59,7 @@ def written(
     where = str(source or "standard input")
     examples: Iterator[Example | None]
     examples = task.reader.read(where) if as_data and source else _parsed(task, source, where)
-    rows = _rows(task, (one and {**one, "place": (where, one["line"])} for one in examples))
+    rows = _rows(task, (one and {**one, PLACE: (where, one["line"])} for one in examples))
     while chunk := list(islice(rows, CHUNK)):
         full = [one for row in chunk for one in row if one is not None]
         found = iter(predicted(model, task, full, explain=explain))

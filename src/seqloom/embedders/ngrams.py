@@ -13,6 +13,7 @@ from seqloom.data.tokens import Index, View
 from seqloom.data.vectors import Origin, Vectors
 from seqloom.data.vocabulary import SPECIALS, Vocabularies
 from seqloom.embedders import Embedder
+from seqloom.errors import ConfigError
 from seqloom.progress import notice
 
 
@@ -67,6 +68,10 @@ class CharacterNgrams(Embedder):
             if isinstance(vectors, Vectors):
                 match = vectors.match(grams.symbols[len(SPECIALS) :], loosest="exact")
                 notice(f"vectors {config.vectors}: {match.coverage}")
+                match.check(f"vectors {config.vectors}")
+                if match.words and not match.found.any():
+                    what = f"vectors {config.vectors}: none of the {len(match.words):,} n-grams has a vector"
+                    raise ConfigError(f"{what}; its words should be written as {match.words[0]} is")
                 known[len(SPECIALS) :] = torch.from_numpy(match.found)
                 blank = np.zeros((len(SPECIALS), self.size), np.float32)
                 self.table.weight.copy_(torch.from_numpy(np.concatenate([blank, match.vectors])))

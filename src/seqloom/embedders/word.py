@@ -108,11 +108,12 @@ def _looked_up(words: Vocabulary, vectors: Vectors, config: Any) -> np.ndarray:
         wanted = f"; at least {config.coverage:.1%} should, or lower coverage" if config.coverage else ""
         remedy = "take vectors of this language, of words that are cut alike"
         raise ConfigError(f"a word embedder: {what}{wanted}; {remedy}")
+    match.check(f"vectors {config.vectors}")
+    if config.center and match.found.any():
+        match = match.centred()
     found = match.filled(config.unknown, seed=0)
-    if config.center:
-        found[match.found] -= found[match.found].mean(0)
     # The unknown word stands for all that have no vector.
     special = np.zeros((len(SPECIALS), vectors.size), np.float32)
-    if config.unknown == "rare":
-        special[1] = found[~match.found].mean(0) if not match.found.all() else found.mean(0)
+    if config.unknown == "rare" and match.found.any():
+        special[1] = match.rare()
     return np.concatenate([special, found])

@@ -173,7 +173,7 @@ class Task:
             before, where = before + last, str(locate(path))
             for example in self.reader.read(path):
                 last = int(example["line"])
-                yield {**example, "line": before + last, "place": (where, last)}
+                yield {**example, "line": before + last, store.PLACE: (where, last)}
 
     def _key(self, paths: Sequence[str], stored: Mapping[str, Field]) -> dict[str, Any]:
         """All that the columns of the files depend on."""

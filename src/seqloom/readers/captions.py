@@ -49,6 +49,8 @@ class Captions(Reader):
                 what = "needs features, the images' vectors, or languages, such as [en, de]: one of the two"
                 raise ValueError(what)
             listed = [path for split in SPLITS for path in self.files(split) if not _split(path)[1]]
+            if self.features is None and any(_split(path)[1] for one in SPLITS for path in self.files(one)):
+                raise ValueError("of a JSON file the images are named: give their vectors as features")
             if self.features and listed and (self.captions is None or self.names is None):
                 what = (
                     f"{Path(listed[0]).name} is a list of images: captions and names say what belongs to them"

@@ -89,7 +89,10 @@ class Rows(Reader):
 
     def _skipped(self, example: Example) -> str:
         """The column and the value that a row is left out for, if any."""
-        found = ((name, example.get(name)) for name in self.config.skip)
+        # A whole number of JSON is its digits, as it is among labels.
+        found = (
+            (name, str(one) if type(one := example.get(name)) is int else one) for name in self.config.skip
+        )
         return next((f'{name} "{value}"' for name, value in found if value in self.config.skip[name]), "")
 
     def parse(self, text: str) -> Example:
@@ -149,6 +152,8 @@ class Rows(Reader):
         for number, cells in rows:
             if self.config.header and names is None:
                 names = cells
+                if twice := [name for name, times in Counter(names).items() if times > 1]:
+                    raise DataError(f'the header has "{twice[0]}" twice', locate(path), number)
                 continue
             if names is not None and len(cells) != len(names):
                 what = f"{len(cells)} columns, the header has {len(names)}"

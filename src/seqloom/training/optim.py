@@ -263,7 +263,7 @@ class Milestones(RateSchedule):
 
     def after(self, step: int) -> float:
         """The factor `step` steps after the warm-up."""
-        return float(self.config.factor ** sum(step >= one for one in self.config.at))
+        return float(self.config.factor ** sum(step + self.config.warmup >= one for one in self.config.at))
 
 
 def groups(
