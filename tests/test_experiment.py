@@ -1,5 +1,8 @@
+import fcntl
 import json
 import logging
+import os
+import shutil
 import statistics
 import sys
 from itertools import chain
@@ -99,6 +102,30 @@ def test_a_start_that_failed_does_not_stand_in_the_way(tmp_path: Path) -> None:
     assert (tmp_path / "run" / "events.jsonl").is_file()
     config["training"]["clip_except"] = ["heads.pos.*"]
     assert tiny.trained(config, tmp_path / "run").step == 6
+
+
+def test_what_is_written_may_be_read_by_others(finished: Path) -> None:
+    modes = {path: path.stat().st_mode & 0o777 for path in finished.rglob("*") if path.is_file()}
+    assert len(set(modes.values())) == 1, modes
+
+
+def test_two_runs_do_not_share_a_folder(corpus: Path, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    handle = os.open(tmp_path / "run", os.O_RDONLY)
+    fcntl.flock(handle, fcntl.LOCK_EX)
+    with pytest.raises(ConfigError, match=f"another process trains in {tmp_path / 'run'}"):
+        tiny.trained(tiny.one(corpus), tmp_path / "run", resume=True)
+    os.close(handle)
+    assert tiny.trained(tiny.one(corpus), tmp_path / "run").step == 6
+
+
+def test_an_ended_run_without_its_last_state_is_not_begun_again(corpus: Path, tmp_path: Path) -> None:
+    tiny.trained(tiny.one(corpus), tmp_path / "run")
+    shutil.rmtree(tmp_path / "run" / "last")
+    before = tiny.weights(tmp_path / "run", "best")
+    with pytest.raises(ConfigError, match="has ended, but no longer its last"):
+        tiny.trained(tiny.one(corpus), tmp_path / "run", resume=True)
+    assert tiny.weights(tmp_path / "run", "best") == before
 
 
 def test_resume_begins_a_run_where_there_is_none(corpus: Path, tmp_path: Path) -> None:
@@ -209,6 +236,11 @@ def test_threads_are_given_back(corpus: Path, tmp_path: Path) -> None:
 def test_points_of_a_grid() -> None:
     assert points(["a.b=1,2", "c=x"]) == [["a.b=1", "c=x"], ["a.b=2", "c=x"]]
     assert points([]) == [[]]
+    tables = ["o={type: sgd, rate: 1}", "o={type: adam}"]
+    assert points([f"o={tables[0][2:]},{tables[1][2:]}"]) == [[one] for one in tables]
+    for wrong, message in ((["a=4,4"], "4 stands there twice"), (["a=1", "a=2"], "a has values already")):
+        with pytest.raises(ConfigError, match=message):
+            points(wrong)
     with pytest.raises(ConfigError, match=r"--grid a.b: should read key.path=value,value, such as"):
         points(["a.b"])
 
@@ -327,3 +359,14 @@ def test_a_table_may_have_a_column_of_any_name(tmp_path: Path) -> None:
     tiny.trained(config, tmp_path / "run")
     told = Model.load(tmp_path / "run").evaluate("c", tmp_path / "a.tsv", by="place")
     assert set(told["groups"]) == {"NL", "Paris"}
+
+
+def test_many_runs_are_checked_with_their_seeds_and_folders_before_the_first(
+    corpus: Path, tmp_path: Path
+) -> None:
+    file = tiny.written_yaml(tmp_path / "c.yaml", tiny.one(corpus))
+    with pytest.raises(ConfigError, match="seed  should be less than"):
+        run_many(file, tmp_path / "out", seeds=2, settings=[f"seed={2**63 - 1}"])
+    with pytest.raises(ConfigError, match="would both be written to"):
+        run_many(file, tmp_path / "out", grid=["tasks.pos.reader.dev=a/b,a-b"])
+    assert not (tmp_path / "out").exists()

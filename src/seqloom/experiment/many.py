@@ -6,7 +6,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from seqloom.config import override
+from seqloom.config import Source, override
 from seqloom.errors import ConfigError
 from seqloom.experiment.run import Result, run
 from seqloom.experiment.table import check, open_config
@@ -18,15 +18,32 @@ SUMMARY = "summary.json"
 
 def points(grid: Sequence[str]) -> list[list[str]]:
     """The settings of every point of a grid given as `key=value,value` for each of its axes."""
-    axes = []
+    axes: dict[str, list[str]] = {}
     for axis in grid:
-        key, equals, values = axis.partition("=")
-        if not equals or not values:
+        key, equals, text = axis.partition("=")
+        if not equals or not text:
             raise ConfigError(
                 f'--grid {axis}: should read key.path=value,value, such as "training.batch=16,32"'
             )
-        axes.append([f"{key}={value}" for value in values.split(",")])
-    return [list(point) for point in product(*axes)]
+        if key in axes:
+            raise ConfigError(f"--grid {axis}: {key} has values already; put all of them into one --grid")
+        values = _values(text)
+        if twice := [one for one in values if values.count(one) > 1]:
+            raise ConfigError(f"--grid {axis}: {twice[0]} stands there twice")
+        axes[key] = [f"{key}={value}" for value in values]
+    return [list(point) for point in product(*axes.values())]
+
+
+def _values(text: str) -> list[str]:
+    """What stands between commas, but for those inside a table or a list."""
+    found, depth = [""], 0
+    for letter in text:
+        depth += (letter in "[{") - (letter in "]}")
+        if letter == "," and not depth:
+            found.append("")
+        else:
+            found[-1] += letter
+    return found
 
 
 def run_many(
@@ -54,19 +71,35 @@ def run_many(
         follow: gives the writers of events for the run in a folder.
     """
     found: dict[str, list[Result]] = {}
-    todo = [(point, seed) for point in points(grid) for seed in range(seeds)]
-    for point, _ in todo:
-        check(open_config(path, [*settings, *point]))
+    todo = [(point, number) for point in points(grid) for number in range(seeds)]
+    folders: dict[Path, str] = {}
     for point, number in todo:
-        source = open_config(path, [*settings, *point])
-        seed = int(source.values.get("seed", 1)) + number
-        override(source, [f"seed={seed}"])
-        name = ",".join(point)
-        folder = Path(out) / name.replace("/", "-") / (f"seed-{seed}" if seeds > 1 else "")
+        source, seed = _seeded(path, [*settings, *point], number)
+        check(source)
+        name, folder = ",".join(point), _folder(out, point, seed, seeds)
+        if folders.setdefault(folder, name) != name:
+            raise ConfigError(f"{name} and {folders[folder]} would both be written to {folder}")
+    for point, number in todo:
+        source, seed = _seeded(path, [*settings, *point], number)
+        name, folder = ",".join(point), _folder(out, point, seed, seeds)
         result = run(source, folder, resume=resume, writers=follow(folder))
         found.setdefault(name, []).append(result)
     write_json(Path(out) / SUMMARY, {name: summary(results) for name, results in found.items()})
     return found
+
+
+def _seeded(path: str | Path, settings: Sequence[str], number: int) -> tuple[Source, int]:
+    """The configuration with the seed that is `number` after its own."""
+    source = open_config(path, settings)
+    first = source.values.get("seed", 1)
+    seed = first + number if isinstance(first, int) else 0
+    if number:
+        override(source, [f"seed={seed}"])
+    return source, seed
+
+
+def _folder(out: str | Path, point: Sequence[str], seed: int, seeds: int) -> Path:
+    return Path(out) / ",".join(point).replace("/", "-") / (f"seed-{seed}" if seeds > 1 else "")
 
 
 def summary(results: Sequence[Result]) -> dict[str, Any]:

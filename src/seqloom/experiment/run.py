@@ -36,6 +36,12 @@ from seqloom.training.keeping import BEST, LAST, same_data
 from seqloom.training.report import Report, Writer
 from seqloom.training.trainer import Course, Trainer
 
+fcntl: Any
+try:
+    import fcntl
+except ImportError:  # where there is no such module, nothing is locked
+    fcntl = None
+
 RESULT = "result.json"
 FREE = ("steps", "epochs", "patience", "evaluate_every", "save_every", "device", "threads")
 """Keys of `training` that may change when a run is resumed."""
@@ -84,7 +90,11 @@ def run(source: Source, out: str | Path, *, resume: bool = False, writers: Seque
     for task in table.tasks.values():
         part("heads", getattr(task.head, "type", "")).require()  # type: ignore[attr-defined]
         part("readers", getattr(task.reader, "type", "")).require(task.reader)  # type: ignore[attr-defined]
-    with _threads(table.training.threads), ranks(choose_device(table.training.device)) as mine:
+    with (
+        _threads(table.training.threads),
+        ranks(choose_device(table.training.device)) as mine,
+        _alone(out, mine),
+    ):
         resumed = _opened(out, resume, mine)
         with source.placing():
             trainer = _prepare(table, out, resumed, writers, mine)
@@ -106,6 +116,27 @@ def _recall(given: Any, kept: Any) -> None:
             _recall(one, other)
 
 
+@contextmanager
+def _alone(out: Path, mine: Ranks) -> Iterator[None]:
+    """Keep other runs out of the folder, where the system can: they would write over each other's files."""
+    if not mine.leads or fcntl is None:
+        yield
+        return
+    out.mkdir(parents=True, exist_ok=True)
+    handle = os.open(out, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ConfigError(f"another process trains in {out}; wait for it, or name another folder") from None
+        except OSError:
+            # Some shared disks know no locks.
+            pass
+        yield
+    finally:
+        os.close(handle)
+
+
 def _opened(out: Path, resume: bool, mine: Ranks) -> bool:
     """Whether there is a run in `out` to go on with; a run that is not to be resumed is refused."""
     if mine.leads:
@@ -116,6 +147,9 @@ def _opened(out: Path, resume: bool, mine: Ranks) -> bool:
     if not resume and ((out / BEST).exists() or (out / LAST).exists()):
         raise ConfigError(f"{out} holds a run; go on with it by --resume, or name another folder with --out")
     resumed = resume and (out / LAST / CONFIG).is_file()
+    if resume and not resumed and (out / RESULT).is_file():
+        what = f"{out} holds a run that has ended, but no longer its {LAST}, from which it could go on"
+        raise ConfigError(f"{what}; bring that back, or name another folder with --out")
     mine.wait()
     return resumed
 

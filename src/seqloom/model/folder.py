@@ -1,6 +1,7 @@
 """A model folder: resolved configuration, weights, vocabularies, figures and a card; it stands alone."""
 
 import errno
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -164,6 +165,11 @@ def load_vocabularies(folder: Path) -> dict[str, Vocabulary]:
 def read_tensors(path: Path) -> dict[str, Tensor]:
     """The tensors of a safetensors file; a ModelError where it is damaged or of another format."""
     try:
+        # The library tells of a file that may not be read as of one that is not there.
+        path.open("rb").close()
+    except OSError as fault:
+        raise ModelError(f"cannot be read: {fault.strerror}", path) from None
+    try:
         with safe_open(path, framework="pt") as file:
             return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as fault:
@@ -179,6 +185,10 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
         save_file(plain, path)
     except SafetensorError as fault:
         raise OSError(errno.EIO, str(fault), str(path)) from None
+    # The library writes for its user alone; others may read what they may read of any file written here.
+    mask = os.umask(0o077)
+    os.umask(mask)
+    path.chmod(0o666 & ~mask)
 
 
 def load_weights(network: Network, path: Path) -> None:
