@@ -38,11 +38,29 @@ def test_train_from_values_or_a_file_gives_the_best_model(corpus: Path, tmp_path
 
 
 @pytest.mark.parametrize(
-    "value", [None, True, 3, 1e-05, "yes", "1", "a: b", ["x", 1], {"type": "sgd", "rate": 0.5}, "${data}/é"]
+    "value",
+    [
+        "data/😀.txt",
+        None,
+        True,
+        3,
+        1e-05,
+        "yes",
+        "1",
+        "a: b",
+        ["x", 1],
+        {"type": "sgd", "rate": 0.5},
+        "${data}/é",
+    ],
 )
 def test_overrides_stay_what_they_are(value: object) -> None:
     source = source_of({"training": {"steps": 1}}, {"training__given": value})
     assert source.values == {"training": {"steps": 1, "given": value}}
+
+
+def test_paths_and_numbers_of_numpy_are_plain_values(corpus: Path) -> None:
+    source = source_of({"a": {"path": corpus, "seed": np.int64(4)}, "b": [1]}, {"b__0": np.float32(0.5)})
+    assert source.values == {"a": {"path": str(corpus), "seed": 4}, "b": [0.5]}
 
 
 def test_paths_may_be_overridden_by_paths(corpus: Path) -> None:

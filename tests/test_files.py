@@ -3,6 +3,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from itertools import count
@@ -66,6 +67,20 @@ def test_only_the_data_root_is_filled_in(monkeypatch: pytest.MonkeyPatch) -> Non
     assert locate("${data}/x.txt") == Path("data/x.txt")
     with pytest.raises(ConfigError, match=r'only \$\{data\} is filled in, found "\$\{home\}"'):
         locate("${home}/x.txt")
+
+
+def test_a_home_that_is_none_is_told() -> None:
+    with pytest.raises(ConfigError, match="there is no user of that name"):
+        locate("~nosuchuser/x.txt")
+
+
+@pytest.mark.parametrize("text", [b"one\ntwo\n", gzip.compress(b"one\ntwo\n")], ids=["plain", "gzip"])
+def test_a_pipe_is_read_as_a_file(tmp_path: Path, text: bytes) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    writer = threading.Thread(target=(tmp_path / "pipe").write_bytes, args=[text])
+    writer.start()
+    assert [line for _, line in lines(tmp_path / "pipe")] == ["one", "two"]
+    writer.join()
 
 
 def test_replacing_keeps_the_old_file_until_the_new_one_is_whole(tmp_path: Path, full_disk: Disk) -> None:

@@ -314,11 +314,23 @@ def expand(
 
 def source_of(config: str | Path | Mapping[str, Any], overrides: Mapping[str, Any]) -> Source:
     """A configuration from a file or plain values, with `training__steps=100` read as training.steps."""
-    source = parse_config(write_yaml(config)) if isinstance(config, Mapping) else read_config(config)
+    source = parse_config(write_yaml(_plain(config))) if isinstance(config, Mapping) else read_config(config)
     # JSON is YAML, so that None, True and strings stay what they are.
-    values = {key.replace("__", "."): json.dumps(value, default=str) for key, value in overrides.items()}
+    values = {
+        key.replace("__", "."): json.dumps(_plain(value), ensure_ascii=False)
+        for key, value in overrides.items()
+    }
     override(source, [f"{key}={value}" for key, value in values.items()])
     return source
+
+
+def _plain(value: Any) -> Any:
+    """A value as a file would hold it: paths as text, numbers of numpy as Python's."""
+    if isinstance(value, Mapping):
+        return {key: _plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    return value.item() if isinstance(value, np.generic) else str(value) if isinstance(value, Path) else value
 
 
 def train(

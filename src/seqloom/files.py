@@ -27,7 +27,10 @@ def locate(path: str | Path) -> Path:
     filled = str(path).replace("${data}", data_root())
     if unknown := re.search(r"\$\{[^}]*\}", filled):
         raise ConfigError(f'{path}: only ${{data}} is filled in, found "{unknown[0]}"')
-    return Path(filled).expanduser()
+    try:
+        return Path(filled).expanduser()
+    except RuntimeError:
+        raise ConfigError(f"{path}: there is no user of that name; ./~ stands for a folder called ~") from None
 
 
 def open_bytes(path: str | Path) -> IO[bytes]:
@@ -39,8 +42,8 @@ def open_bytes(path: str | Path) -> IO[bytes]:
         raise DataError(f"no such file{_under_data_root()}", path) from None
     except (IsADirectoryError, PermissionError) as fault:
         raise DataError(f"cannot be read: {fault.strerror}", path) from None
-    packed = file.read(2) == b"\x1f\x8b"
-    file.seek(0)
+    # Pipes cannot be read from their beginning again.
+    packed = file.peek(2)[:2] == b"\x1f\x8b"
     return cast("IO[bytes]", gzip.GzipFile(fileobj=file)) if packed else file
 
 

@@ -65,6 +65,9 @@ def test_merged_and_repeated_tables_are_plain_copies():
         ("a: 1\n---\nb: 2\n", ("file.yaml:2", "not YAML: but found another document")),
         ("", ("file.yaml", "should hold a table of keys, such as `version: 1`")),
         ("- 1\n", ("file.yaml", "should hold a table of keys")),
+        ("a: 2020-13-45\n", ("file.yaml", "a value cannot be read: month must be in 1..12")),
+        ("a: !!int abc\n", ("file.yaml", "a value cannot be read: invalid literal")),
+        ("a: " + "[" * 1500 + "]" * 1500, ("file.yaml", "a value cannot be read: maximum recursion")),
     ],
 )
 def test_what_is_no_table_of_yaml_is_refused_with_its_line(text, fault):
@@ -109,6 +112,7 @@ def test_a_table_that_is_set_to_null_is_left_out():
         ("a..b=1", "--set a..b=1", "should read key.path=value"),
         ("=1", "--set =1", "should read key.path=value"),
         ("a=[1", "--set a=[1", "cannot be set: expected ',' or ']', but got '<stream end>'"),
+        ("a=2020-13-45", "--set a=2020-13-45", "cannot be set: month must be in 1..12"),
         ("list.7=1", "--set list.7=1", "cannot be set: list assignment index out of range"),
         ("list.7.x=1", "--set list.7.x", "nothing to set in list"),
     ],

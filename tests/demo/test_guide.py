@@ -54,3 +54,17 @@ def test_a_second_guide_goes_on_with_what_is_there(told):
     assert [line for line in "\n".join(again).splitlines() if "gain" in line] == [
         line for line in lines if "gain" in line
     ]
+
+
+@pytest.mark.parametrize("name", ["d1, x", "d2 #1", "d3's: [x]", "ü 😀"])
+def test_the_guide_s_folder_may_have_any_name(tmp_path, name):
+    guide._begin(tmp_path / name, lambda text: None)
+    assert check(open_config(tmp_path / name / "together.yaml")).tasks
+
+
+def test_the_guide_s_questions_end_with_the_input(monkeypatch):
+    def ended(prompt):
+        raise EOFError
+
+    monkeypatch.setattr("builtins.input", ended)
+    assert guide._asked() == ""

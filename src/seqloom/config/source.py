@@ -96,6 +96,8 @@ def parse(text: str, name: str = "config") -> Source:
         tree = yaml.load(StringIO(text))
     except YAMLError as fault:
         raise ConfigError([_yaml_fault(fault, name)]) from None
+    except (ValueError, RecursionError) as fault:
+        raise ConfigError([Fault(name, "", f"a value cannot be read: {fault}")]) from None
     if not isinstance(tree, CommentedMap):
         raise ConfigError([Fault(name, "", "should hold a table of keys, such as `version: 1`")])
     source = Source({}, name)
@@ -145,7 +147,7 @@ def override(source: Source, settings: Iterable[str]) -> None:
         if not equals or not all(key.split(".")):
             source.faults.append(Fault(f"--set {setting}", "", "should read key.path=value"))
             continue
-        _put(source, [int(one) if one.isdigit() else one for one in key.split(".")], text)
+        _put(source, [int(one) if one.isdecimal() else one for one in key.split(".")], text)
 
 
 def _put(source: Source, keys: list[Key], text: str) -> None:
@@ -166,7 +168,7 @@ def _put(source: Source, keys: list[Key], text: str) -> None:
             del place[keys[-1]]
         else:
             place[keys[-1]] = value
-    except (YAMLError, IndexError, TypeError) as fault:
+    except (YAMLError, IndexError, TypeError, ValueError, RecursionError) as fault:
         problem = getattr(fault, "problem", None) or fault
         source.faults.append(Fault(f"--set {dotted(keys)}={text}", "", f"cannot be set: {problem}"))
 

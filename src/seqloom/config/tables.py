@@ -48,6 +48,7 @@ class Table(BaseModel):
         strict=True,
         defer_build=True,
         validate_default=False,
+        allow_inf_nan=False,
         protected_namespaces=(),
     )
 

@@ -1,5 +1,6 @@
 """The guided run: a language with few labelled sentences, trained alone and with its relative."""
 
+import json
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -36,11 +37,11 @@ tasks:
 
 TASKS = """\
   {language}-names:
-    reader: {{type: conll, tokens: 0, tags: 2, train: {folder}/{language}-train.conll, {test}}}
+    reader: {{type: conll, tokens: 0, tags: 2, train: {train}, {test}}}
     encoder: shared
     head: {{type: tag, scheme: bioes, share: names}}
   {language}-pos:
-    reader: {{type: conll, tokens: 0, tags: 1, train: {folder}/{language}-train.conll, {test}}}
+    reader: {{type: conll, tokens: 0, tags: 1, train: {train}, {test}}}
     encoder: shared
     head: {{type: tag, share: pos}}
 """
@@ -96,8 +97,12 @@ def _sentences(language: str) -> int:
 
 
 def _tasks(language: str, folder: Path) -> str:
-    test = f"test: {folder}/{language}-test.conll" if language == TARGET else "dev: null"
-    return TASKS.format(language=language, folder=folder, test=test)
+    # Quoted as JSON does it, so that a folder may have any name.
+    train, test = (
+        json.dumps(str(folder / f"{language}-{part}.conll"), ensure_ascii=False) for part in ("train", "test")
+    )
+    held = f"test: {test}" if language == TARGET else "dev: null"
+    return TASKS.format(language=language, train=train, test=held)
 
 
 def _train(kind: str, out: Path, seeds: int, say: Say) -> list[Result]:
@@ -141,8 +146,16 @@ def _tag(model: Model, say: Say) -> None:
     if not sys.stdin.isatty():
         return
     say(f"Now yours; look into {TARGET}'s test file for words. An empty line ends it.")
-    while line := input("> ").strip():
+    while line := _asked():
         _show(model, line, say)
+
+
+def _asked() -> str:
+    """A line that is typed in; none at the end of input."""
+    try:
+        return input("> ").strip()
+    except EOFError:
+        return ""
 
 
 def _show(model: Model, sentence: str, say: Say) -> None:

@@ -204,6 +204,8 @@ def encode_file(
     """
     _checked(out, tokens)
     table = _parquet() if out.suffix == ".parquet" else None
+    if locate(path).exists() and not locate(path).is_file():
+        raise DataError("is read twice, first to count its lines; write what comes by a pipe into a file", path)
     count = sum(1 for _ in lines(path))
     key = [*_identity(path), encoder.digest(), pool, tokens]
     partial = _Partial(out, encoder.size, Done(key))

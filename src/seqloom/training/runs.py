@@ -67,7 +67,9 @@ class Run:
     def config(self) -> str:
         """The configuration of its last or best model as text, empty before the first is saved."""
         paths = (self.folder / place / CONFIG for place in (".", "last", "best"))
-        return next((path.read_text(encoding="utf-8") for path in paths if path.is_file()), "")
+        return next(
+            (path.read_text(encoding="utf-8", errors="replace") for path in paths if path.is_file()), ""
+        )
 
     @property
     def pieces(self) -> tuple[str, ...]:
