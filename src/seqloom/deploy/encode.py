@@ -21,6 +21,7 @@ from seqloom.nn.pooling import pool as pooled
 from seqloom.progress import notice
 
 Pool = Literal["last", "mean", "max"]
+_Cut = tuple[Columns, Mapping[str, FormTable]]
 Raw = str | Sequence[str]
 """A text as it is, which the model's reader cuts, or its tokens."""
 ROWS, LARGE, MANY = 256, 2048, 512
@@ -88,6 +89,7 @@ class TextEncoder:
         self.field = field
         self.pool: Pool = getattr(self.task.table.head, "pool", "mean") if not self.task.figures else "mean"
         self.known = self.task.vocabularies(model.vocabularies)
+        self._last: tuple[Sequence[Raw], _Cut] | None = None
 
     @property
     def size(self) -> int:
@@ -144,6 +146,7 @@ class TextEncoder:
         columns, tables = self._read(texts)
         if not len(columns):
             return
+        self.model.network.eval()
         with torch.inference_mode():
             large = self.size >= LARGE
             lengths = columns.lengths([self.column])
@@ -152,11 +155,16 @@ class TextEncoder:
                 one = Batch(self.task.name, {self.column: text}, rows.tolist())
                 yield rows, self.model.network.encode(one, self.column)
 
-    def _read(self, texts: Sequence[Raw]) -> tuple[Columns, Mapping[str, FormTable]]:
+    def _read(self, texts: Sequence[Raw]) -> _Cut:
+        """The texts in columns, kept while the same list is asked about: for vectors, then for what is unknown."""
+        if self._last is None or self._last[0] is not texts:
+            self._last = texts, self._cut(texts)
+        return self._last[1]
+
+    def _cut(self, texts: Sequence[Raw]) -> _Cut:
         cut, column = self.task.reader.cut, self.column
         examples = (cut({column: self._tokens(one, number)}) for number, one in enumerate(texts, 1))
         columns = build(examples, {column: self.field}, path="input")
-        self.model.network.eval()
         return columns, self.field.tables(columns[column], self.known) if len(columns) else {}
 
     def _tokens(self, text: Raw, number: int) -> list[str]:
