@@ -36,7 +36,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], type[SeqloomError], str]] = {
     "no tensors": (
         lambda last: (last / "training.safetensors").unlink(),
         ModelError,
-        "training.safetensors: is not a whole safetensors file",
+        "training.safetensors: cannot be read: No such file or directory; use another copy",
     ),
     "truncated weights": (
         lambda last: truncate(last / "weights.safetensors"),

@@ -168,7 +168,8 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         # The library tells of a file that may not be read as of one that is not there.
         path.open("rb").close()
     except OSError as fault:
-        raise ModelError(f"cannot be read: {fault.strerror}", path) from None
+        what = f"cannot be read: {fault.strerror}; use another copy, or an earlier checkpoint"
+        raise ModelError(what, path) from None
     try:
         with safe_open(path, framework="pt") as file:
             return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
