@@ -17,7 +17,7 @@ $(VENV)/installed: pyproject.toml constraints.txt
 demo: $(VENV)/installed  ## The guided run on the built-in corpus (two minutes)
 	$(BIN)/seqloom demo
 
-test: $(VENV)/installed  ## The tests, without the slow ones (two to three minutes on two cores)
+test: $(VENV)/installed  ## The tests, without the slow ones (about two minutes on two cores)
 	$(BIN)/python -m pytest
 
 slow: $(VENV)/installed  ## Every test, the slow ones too
