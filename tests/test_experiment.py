@@ -113,7 +113,7 @@ def test_two_runs_do_not_share_a_folder(corpus: Path, tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     handle = os.open(tmp_path / "run", os.O_RDONLY)
     fcntl.flock(handle, fcntl.LOCK_EX)
-    with pytest.raises(ConfigError, match=f"another process trains in {tmp_path / 'run'}"):
+    with pytest.raises(ConfigError, match=f"another process is at work in {tmp_path / 'run'}"):
         tiny.trained(tiny.one(corpus), tmp_path / "run", resume=True)
     os.close(handle)
     assert tiny.trained(tiny.one(corpus), tmp_path / "run").step == 6

@@ -155,7 +155,7 @@ def unseen(words: Sequence[str], vectors: Matrix, seen: dict[str, None]) -> Matr
 def _rounded(vectors: Matrix, precision: Precision) -> Vectors:
     with np.errstate(over="ignore"):
         rounded = np.ascontiguousarray(vectors, np.dtype(precision).newbyteorder("<"))
-    if precision == "float16" and np.isinf(rounded).sum() != np.isinf(vectors).sum():
+    if precision == "float16" and np.isinf(rounded).any():
         raise DataError("a number is too large for float16; write float32")
     return rounded
 

@@ -6,7 +6,6 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from seqloom.config import Source, override
 from seqloom.errors import ConfigError
 from seqloom.experiment.run import Result, run
 from seqloom.experiment.table import check, open_config
@@ -71,35 +70,22 @@ def run_many(
         follow: gives the writers of events for the run in a folder.
     """
     found: dict[str, list[Result]] = {}
-    todo = [(point, number) for point in points(grid) for number in range(seeds)]
-    folders: dict[Path, str] = {}
-    for point, number in todo:
-        source, seed = _seeded(path, [*settings, *point], number)
-        check(source)
-        name, folder = ",".join(point), _folder(out, point, seed, seeds)
-        if folders.setdefault(folder, name) != name:
-            raise ConfigError(f"{name} and {folders[folder]} would both be written to {folder}")
-    for point, number in todo:
-        source, seed = _seeded(path, [*settings, *point], number)
-        name, folder = ",".join(point), _folder(out, point, seed, seeds)
-        result = run(source, folder, resume=resume, writers=follow(folder))
+    todo: dict[Path, tuple[str, list[str]]] = {}
+    for point, number in product(points(grid), range(seeds)):
+        name, mine = ",".join(point), [*settings, *point]
+        first = open_config(path, mine).values.get("seed", 1)
+        seed = first + number if isinstance(first, int) else first
+        mine.append(f"seed={seed}")
+        check(open_config(path, mine))
+        folder = Path(out) / name.replace("/", "-") / (f"seed-{seed}" if seeds > 1 else "")
+        if folder in todo:
+            raise ConfigError(f"{name} and {todo[folder][0]} would both be written to {folder}")
+        todo[folder] = name, mine
+    for folder, (name, mine) in todo.items():
+        result = run(open_config(path, mine), folder, resume=resume, writers=follow(folder))
         found.setdefault(name, []).append(result)
     write_json(Path(out) / SUMMARY, {name: summary(results) for name, results in found.items()})
     return found
-
-
-def _seeded(path: str | Path, settings: Sequence[str], number: int) -> tuple[Source, int]:
-    """The configuration with the seed that is `number` after its own."""
-    source = open_config(path, settings)
-    first = source.values.get("seed", 1)
-    seed = first + number if isinstance(first, int) else 0
-    if number:
-        override(source, [f"seed={seed}"])
-    return source, seed
-
-
-def _folder(out: str | Path, point: Sequence[str], seed: int, seeds: int) -> Path:
-    return Path(out) / ",".join(point).replace("/", "-") / (f"seed-{seed}" if seeds > 1 else "")
 
 
 def summary(results: Sequence[Result]) -> dict[str, Any]:

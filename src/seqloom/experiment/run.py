@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ from seqloom.data.vocabulary import Vocabulary
 from seqloom.errors import ConfigError
 from seqloom.evaluation.evaluate import evaluate
 from seqloom.experiment.table import Experiment, check, missing_files
-from seqloom.files import recover_folder, replacing_folder, write_json
+from seqloom.files import alone, recover_folder, replacing_folder, write_json
 from seqloom.model.build import build
 from seqloom.model.card import parameters
 from seqloom.model.folder import CONFIG, Assembly, load, save
@@ -35,12 +35,6 @@ from seqloom.training.distributed import Ranks, ranks
 from seqloom.training.keeping import BEST, LAST, same_data
 from seqloom.training.report import Report, Writer
 from seqloom.training.trainer import Course, Trainer
-
-fcntl: Any
-try:
-    import fcntl
-except ImportError:  # where there is no such module, nothing is locked
-    fcntl = None
 
 RESULT = "result.json"
 FREE = ("steps", "epochs", "patience", "evaluate_every", "save_every", "device", "threads")
@@ -93,7 +87,7 @@ def run(source: Source, out: str | Path, *, resume: bool = False, writers: Seque
     with (
         _threads(table.training.threads),
         ranks(choose_device(table.training.device)) as mine,
-        _alone(out, mine),
+        alone(Path(out)) if mine.leads else nullcontext(),
     ):
         resumed = _opened(out, resume, mine)
         with source.placing():
@@ -114,27 +108,6 @@ def _recall(given: Any, kept: Any) -> None:
     elif isinstance(given, list) and isinstance(kept, list):
         for one, other in zip(given, kept, strict=False):
             _recall(one, other)
-
-
-@contextmanager
-def _alone(out: Path, mine: Ranks) -> Iterator[None]:
-    """Keep other runs out of the folder, where the system can: they would write over each other's files."""
-    if not mine.leads or fcntl is None:
-        yield
-        return
-    out.mkdir(parents=True, exist_ok=True)
-    handle = os.open(out, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ConfigError(f"another process trains in {out}; wait for it, or name another folder") from None
-        except OSError:
-            # Some shared disks know no locks.
-            pass
-        yield
-    finally:
-        os.close(handle)
 
 
 def _opened(out: Path, resume: bool, mine: Ranks) -> bool:
