@@ -86,8 +86,9 @@ def test_a_pipe_is_read_as_a_file(tmp_path: Path, text: bytes) -> None:
 def test_replacing_keeps_the_old_file_until_the_new_one_is_whole(tmp_path: Path, full_disk: Disk) -> None:
     path = tmp_path / "inner" / "file.txt"
     write_text(path, "old")
-    with pytest.raises(OSError, match="File too large"), full_disk(5):
+    with pytest.raises(OSError, match="File too large") as full, full_disk(5):
         write_text(path, "half of it")
+    assert full.value.filename == str(path)
     assert path.read_text() == "old"
     write_text(path, "new")
     assert path.read_text() == "new"

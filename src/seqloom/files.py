@@ -98,6 +98,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
 
     Raises:
         ConfigError: a folder, a device or a pipe has the name.
+        OSError: as the system tells it, such as a full disk; it names the file.
     """
     path = Path(path).resolve()
     if path.exists() and not path.is_file():
@@ -107,6 +108,10 @@ def replacing(path: str | Path) -> Iterator[Path]:
     try:
         yield partial
         take_name(partial, path)
+    except OSError as fault:
+        # What was written through an open file does not say where to.
+        fault.filename = fault.filename or str(path)
+        raise
     finally:
         partial.unlink(missing_ok=True)
 

@@ -247,6 +247,13 @@ def test_a_run_that_has_hardly_begun_is_drawn_as_far_as_it_goes(tmp_path, option
     assert ("No evaluation yet" in written.read_text()) == ("scores" not in names)
 
 
+def test_plots_of_an_earlier_report_do_not_stay(tmp_path):
+    draw([train(tmp_path / "whole")], tmp_path / "out")
+    draw([train(tmp_path / "begun", evaluate=0)], tmp_path / "out")
+    there = {path.name for path in (tmp_path / "out").iterdir()}
+    assert there == {"losses.png", "shares.png", "report.html"}
+
+
 def test_matplotlib_that_is_not_installed_is_told_with_the_remedy(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(ConfigError, match=r'pip install "seqloom\[plot\]"'):

@@ -38,6 +38,8 @@ Chosen = Callable[[Run], Curve | None]
 def draw(runs: Sequence[str | Path], out: str | Path) -> list[Path]:
     """Draw the runs in these folders: PNG files and one page, `report.html`, in `out`; returns their paths.
 
+    Plots of an earlier call that these runs have nothing for are removed.
+
     Raises:
         ModelError: a folder is missing or holds no run.
         ConfigError: matplotlib is not installed.
@@ -46,8 +48,11 @@ def draw(runs: Sequence[str | Path], out: str | Path) -> list[Path]:
     pictures = []
     with styled():
         for kind in (learning, scores, losses, shares):
+            path = Path(out) / f"{kind.__name__}.png"
             if figure := kind(groups):
-                pictures.append(save(figure, Path(out) / f"{kind.__name__}.png"))
+                pictures.append(save(figure, path))
+            else:
+                path.unlink(missing_ok=True)
     return [*pictures, page.write(Path(out) / "report.html", groups, pictures)]
 
 
