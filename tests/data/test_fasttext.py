@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from seqloom.data.fasttext import ngram_hashes
+from seqloom.data.tokens import ngram_hashes
 from seqloom.data.vectors import Vectors, Way, convert
 from seqloom.errors import DataError
 

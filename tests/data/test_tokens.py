@@ -58,11 +58,12 @@ def test_the_shape_of_a_token(token, outline):
         (View("suffix", 3, lower=True), ["e66"]),
         (View("suffix", 9), ["Route66"]),
         (View("shape"), ["Xxxdd"]),
+        (View("hashes", 7, smallest=7, buckets=1), ["0"] * 3),
     ],
 )
 def test_the_symbols_of_a_token(view, symbols):
     assert view.symbols("Route66") == symbols
-    assert view.deep == (view.kind == "characters")
+    assert view.deep == (view.kind in ("characters", "hashes"))
 
 
 def test_moses_cuts_clitics_and_may_escape_them():
@@ -72,6 +73,12 @@ def test_moses_cuts_clitics_and_may_escape_them():
     assert tokenize(text, "moses") == plain
     entities = {"'s": "&apos;s", "'t": "&apos;t", "[": "&#91;", "]": "&#93;", "&": "&amp;", '"': "&quot;"}
     assert tokenize(text, "moses-escaped") == [entities.get(word, word) for word in plain]
+
+
+def test_moses_cuts_by_the_rules_of_a_language():
+    pytest.importorskip("sacremoses")
+    assert tokenize("Am 3. Mai bzw. im Juni", "moses", "de") == ["Am", "3.", "Mai", "bzw.", "im", "Juni"]
+    assert tokenize("Am 3. Mai", "moses") == ["Am", "3", ".", "Mai"]
 
 
 def test_without_sacremoses_it_is_told_what_to_install(monkeypatch):

@@ -1,9 +1,12 @@
+import numpy as np
 import pytest
 import torch
 from pydantic import ValidationError
 
 from seqloom.data.batch import Text
-from seqloom.data.tokens import View, ngrams
+from seqloom.data.columns import Column
+from seqloom.data.fields import TextField
+from seqloom.data.tokens import View, ngram_hashes, ngrams
 from seqloom.data.vectors import Vectors
 from seqloom.data.vocabulary import SPECIALS, Vocabulary
 from seqloom.embedders.ngrams import CharacterNgrams
@@ -59,7 +62,22 @@ def test_a_store_of_words_has_no_grams(tmp_path):
         CharacterNgrams(config, vocabularies={"ngrams": grams}, vectors=Vectors.open(tmp_path / "words.txt"))
 
 
-@pytest.mark.parametrize("keys", [{}, {"size": 3, "vectors": "v"}, {"size": 3, "smallest": 5}])
+def test_hashed_grams_have_rows_though_training_lacks_them():
+    config = CharacterNgrams.Config(size=3, buckets=50, smallest=2, largest=3)
+    (index,) = CharacterNgrams.indexes(config)
+    column = Column(np.array([0]), np.array([0, 1]), ["hond"])
+    vocabulary = TextField((index,)).counted(column)["ngrams"].fit()
+    assert vocabulary.symbols == (*SPECIALS, *map(str, range(50)))
+    one = CharacterNgrams(config, vocabularies={"ngrams": vocabulary})
+    unseen = [vocabulary.id(str(value % 50)) for value in ngram_hashes(b"kat", 2, 3)]
+    assert [vocabulary.id(symbol) for symbol in index.view.symbols("Kat")] == unseen
+    torch.testing.assert_close(one(text(unseen))[0, 0], one.table.weight[unseen].mean(0))
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [{}, {"size": 3, "vectors": "v"}, {"size": 3, "smallest": 5}, {"size": 3, "buckets": 9, "minimum": 2}],
+)
 def test_what_it_is_made_of_must_be_said(keys):
-    with pytest.raises(ValidationError, match=r"one of the two|should not be over largest"):
+    with pytest.raises(ValidationError, match=r"one of the two|not be over largest|leave vectors and"):
         CharacterNgrams.Config(**keys)

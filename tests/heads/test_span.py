@@ -104,6 +104,24 @@ def test_windows_of_a_question_are_written_as_one_answer_that_which_is_scored(fi
     assert 100 * exact / len(names) == pytest.approx(model.evaluate("qa")["figures"]["exact"])
 
 
+def test_raw_documents_are_read_by_windows_as_files_are(file, tmp_path):
+    asked = config(file)
+    asked["tasks"]["qa"]["reader"] |= {"window": 6, "stride": 3}
+    asked["training"]["steps"] = 2
+    model = seqloom.train(asked, out=tmp_path / "run")
+    rows = map(paragraph, range(8))
+    raw = [
+        {"document": row["context"], "question": question["question"]}
+        for row in rows
+        for question in row["qas"]
+    ]
+    from_file = [json.loads(one) for one in model.predict_file("qa", file, as_data=True, as_json=True)]
+    wanted = [{key: one["prediction"][key] for key in ("start", "end", "text")} for one in from_file]
+    assert [{key: one[key] for key in ("start", "end", "text")} for one in model.predict("qa", raw)] == wanted
+    explained = model.explain("qa", raw)
+    assert {len(one["document"]) for one in explained} <= set(range(1, 7))
+
+
 def test_a_model_answers_by_tokens_where_it_is_given_no_more(model):
     texts = {
         "document": ["Ada", "lives", "in", "the", "old", "house", "."],
@@ -132,6 +150,16 @@ def test_of_a_questions_windows_the_best_answer_counts():
         "f1": pytest.approx(100 * (2 * 1 / (1 + 2) + 1) / 2),
         "exact": pytest.approx(50),
     }
+
+
+def test_questions_of_two_files_may_have_one_id():
+    predicted = [
+        answer("a", "house", 1.0),
+        answer("b", "x", 1.0),
+        answer("a", "wrong", 5.0),
+        answer("b", "x", 1.0),
+    ]
+    assert head().score(predicted, [["house"], ["x"], ["Haus"], ["x"]])["exact"] == 75
 
 
 def test_answers_are_compared_by_the_rules_of_the_language():

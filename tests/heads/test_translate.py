@@ -9,6 +9,9 @@ from seqloom.api import Model
 from seqloom.errors import ConfigError
 from tests import tiny
 
+END = 3
+"""The id of the end symbol."""
+
 WORDS = {"the": "der", "a": "ein", "moth": "Falter", "lamp": "Leuchte", "sees": "sieht", "finds": "findet"}
 TEXTS = ["the moth sees a lamp", "a lamp finds the moth", "the lamp", "a moth sees", "the moth finds a lamp"]
 
@@ -69,6 +72,18 @@ def test_what_was_searched_can_be_told(model):
     assert scores == sorted(scores, reverse=True)
     assert [len(row) for row in best["attention"]] == [2, 2]
     assert json.dumps(told)
+
+
+@pytest.mark.parametrize(("setting", "words"), [("beam=5", 14), ("limit=40", 40), ("limit=3", 3)])
+def test_a_text_without_an_end_has_as_many_words_as_are_allowed(setting, words, tmp_path, monkeypatch):
+    model = Model.load(tiny.trained(config(tmp_path) | {"training": {"steps": 1}}, tmp_path / "run").folder)
+    model.adjust("de", [setting, "coverage=0.2"])
+    decoder = model._assembly.network.head("de").decoder
+    scores = decoder.scores
+    monkeypatch.setattr(
+        decoder, "scores", lambda states: scores(states).index_fill(-1, torch.tensor(END), -1e9)
+    )
+    assert [len(one) for one in model.predict("de", ["the lamp"])] == [words]
 
 
 def test_a_copied_bridge_needs_an_encoder_of_its_size(tmp_path):

@@ -33,6 +33,7 @@ def optimizer(kind: str, network: nn.Module, **settings: Any) -> torch.optim.Opt
         ("adam", {"rate": 0.1, "beta1": 0.5, "epsilon": 1e-3}, "Adam", {"betas": (0.5, 0.999), "eps": 1e-3}),
         ("adamw", {"rate": 0.1}, "AdamW", {"weight_decay": 0.01}),
         ("adagrad", {"rate": 0.1, "weight_decay": 0.3}, "Adagrad", {"weight_decay": 0.3}),
+        ("adadelta", {"rate": 0.1, "decay": 0.5, "epsilon": 1e-4}, "Adadelta", {"rho": 0.5, "eps": 1e-4}),
     ],
 )
 def test_an_optimizer_is_torchs_with_these_settings(

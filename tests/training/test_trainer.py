@@ -50,6 +50,21 @@ def test_half_batches_accumulated_are_a_whole_batch(tmp_path: Path) -> None:
     assert (whole["count"], whole["sentences"]) == (2 * sum(map(len, rows)), 2 * len(rows))
 
 
+def test_steps_of_a_mean_over_rows_are_as_much_larger_as_rows_have_words(tmp_path: Path) -> None:
+    rows = tiny.sentences(8, seed=3)
+    (tmp_path / "pos-train.txt").write_text(tiny.tagged(rows))
+    sgd = {"optimizer": {"type": "sgd", "rate": 0.1}, "clip": None, "steps": 2, "batch": 8}
+    each = sum(map(len, rows)) / len(rows)
+    larger = {**sgd, "optimizer": {"type": "sgd", "rate": 0.1 * each}}
+    tiny.trained(tiny.one(tmp_path, ["train"], **larger), tmp_path / "units")
+    tiny.trained(tiny.one(tmp_path, ["train"], **sgd, mean="rows"), tmp_path / "rows")
+    tiny.trained(
+        tiny.one(tmp_path, ["train"], **{**sgd, "batch": 4}, accumulate=2, mean="rows"), tmp_path / "halves"
+    )
+    assert_near(tensors(tmp_path / "rows"), tensors(tmp_path / "units"))
+    assert_near(tensors(tmp_path / "rows"), tensors(tmp_path / "halves"))
+
+
 def test_a_sample_is_trained_on_and_nothing_else(corpus: Path, tmp_path: Path) -> None:
     rows = tiny.sentences(tiny.SIZES["train"], seed=0)
     chosen = nested(len(rows), 6, 0)

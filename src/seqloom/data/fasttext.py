@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from seqloom.data.tokens import ngram_hashes
 from seqloom.data.vector_files import Block, Hint
 from seqloom.data.vector_lines import Matrix, Rows, Undecodable, decoded
 from seqloom.errors import DataError
@@ -24,9 +25,6 @@ _BLOCK = 1 << 12  # words
 _LONGEST = 1 << 16  # bytes of a word
 _ARGUMENTS, _SIZES = struct.Struct("<14i d"), struct.Struct("<3i 2q")
 _ENTRY, _SHAPE = struct.Struct("<q b"), struct.Struct("<? 2q")
-_OFFSET, _PRIME, _LOW = 2166136261, 16777619, (1 << 32) - 1
-# The original widens bytes as signed numbers, so those over 127 change the upper bits too.
-_WIDENED = [byte if byte < 128 else byte | 0xFFFFFF00 for byte in range(256)]
 
 
 class Arguments(NamedTuple):
@@ -44,25 +42,6 @@ def is_fasttext(path: Path) -> bool:
         return False
     with path.open("rb") as file:
         return file.read(len(MAGIC)) == MAGIC
-
-
-def ngram_hashes(word: bytes, smallest: int, largest: int) -> list[int]:
-    """The 32-bit hashes of a word's character n-grams, its ends marked by < and > (Bojanowski et al. 2017).
-
-    FNV-1a, but with bytes taken for signed numbers. A mark alone is no n-gram.
-    """
-    marked = b"<" + word + b">"
-    starts = [place for place, byte in enumerate(marked) if byte & 0xC0 != 0x80] + [len(marked)]
-    letters, found = len(starts) - 1, []
-    for first in range(letters):
-        value = _OFFSET
-        for last in range(first, min(first + largest, letters)):
-            for byte in marked[starts[last] : starts[last + 1]]:
-                value = (value ^ _WIDENED[byte]) * _PRIME & _LOW
-            alone = first == last and first in (0, letters - 1)
-            if last - first + 1 >= smallest and not alone:
-                found.append(value)
-    return found
 
 
 class FastTextModel:

@@ -75,11 +75,11 @@ class TextField(Field):
         forms = column.counts()
         counted = {}
         for index in self.indexes:
-            counts: dict[str, int] = {}
+            counts = dict.fromkeys(index.view.given, index.minimum)
             for form, count in forms.items():
                 for symbol in index.view.symbols(form):
                     counts[symbol] = counts.get(symbol, 0) + count
-            counted[index.vocabulary] = Counted(counts, index.minimum, order=index.order)
+            counted[index.vocabulary] = Counted(counts, index.minimum, index.most, order=index.order)
         return counted
 
     def tables(self, column: Column, vocabularies: Vocabularies) -> dict[str, "FormTable"]:

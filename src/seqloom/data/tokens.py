@@ -36,12 +36,12 @@ def _marks() -> str:
 
 
 @cache
-def _moses() -> Callable[..., list[str]]:
+def _moses(language: str) -> Callable[..., list[str]]:
     try:
         from sacremoses import MosesTokenizer  # type: ignore[import-untyped]
     except ImportError:
         raise ConfigError('tokenizer: moses needs sacremoses: pip install "seqloom[text]"') from None
-    cut: Callable[..., list[str]] = MosesTokenizer("en").tokenize
+    cut: Callable[..., list[str]] = MosesTokenizer(language).tokenize
     return cut
 
 
@@ -50,25 +50,27 @@ _TOKENIZERS: Mapping[str, Callable[[str], list[str]]] = {
     "plain": re.compile(r"\w+(?:['’]\w+)*|[^\w\s]").findall,
     "blanks": str.split,
     "characters": list,
-    "moses": lambda text: _moses()(text, escape=False),
-    "moses-escaped": lambda text: _moses()(text, escape=True),
 }
+_ESCAPING = {"moses": False, "moses-escaped": True}
 
 
-def tokenize(text: str, how: Tokenizer = "words") -> list[str]:
+def tokenize(text: str, how: Tokenizer = "words", language: str = "en") -> list[str]:
     """Cut text into tokens.
 
     `words`: words with their inner marks, and single symbols; `plain`: the same, but only an apostrophe is an inner
-    mark; `blanks`: runs between blanks; or `characters`; `moses`: as the English tokenizer of Moses cuts, and
-    `moses-escaped`: with its entities for what Moses itself would misread, such as `&apos;s`.
+    mark; `blanks`: runs between blanks; or `characters`; `moses`: as the tokenizer of Moses cuts the `language`, one
+    that it does not know as English; `moses-escaped`: with its entities for what Moses itself would misread, such as
+    `&apos;s`. Only Moses goes by the language.
 
     Raises:
         ConfigError: Moses' tokenizer is asked for, and the extra `text` is not installed.
     """
+    if how in _ESCAPING:
+        return _moses(language)(text, escape=_ESCAPING[how])
     return _TOKENIZERS[how](text)
 
 
-ViewKind = Literal["word", "characters", "ngrams", "prefix", "suffix", "shape"]
+ViewKind = Literal["word", "characters", "ngrams", "hashes", "prefix", "suffix", "shape"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +78,13 @@ class View:
     """How a token becomes what a vocabulary lists.
 
     Args:
-        kind: the word itself, its characters or distinct n-grams (a list), its first or last `size` characters, or its
-            shape.
+        kind: the word itself, its characters, distinct n-grams or hashes of n-grams (a list), its first or last `size`
+            characters, or its shape.
         size: the length of an affix, or of the longest n-grams.
         lower: whether letters are lower-cased first.
         zeros: whether every digit is read as 0.
         smallest: the length of the shortest n-grams.
+        buckets: how many different hashes there are, all of them listed.
     """
 
     kind: ViewKind
@@ -89,11 +92,17 @@ class View:
     lower: bool = False
     zeros: bool = False
     smallest: int = 1
+    buckets: int = 0
 
     @property
     def deep(self) -> bool:
-        """Whether a token has several symbols, its characters or n-grams, rather than one."""
-        return self.kind in ("characters", "ngrams")
+        """Whether a token has several symbols, such as its characters, rather than one."""
+        return self.kind in ("characters", "ngrams", "hashes")
+
+    @property
+    def given(self) -> list[str]:
+        """The symbols that are listed whether training has them or not."""
+        return [str(bucket) for bucket in range(self.buckets)]
 
     def symbols(self, token: str) -> list[str]:
         """The symbols of a token: one, or for characters and n-grams as many as it has."""
@@ -101,6 +110,9 @@ class View:
         token = _DIGIT.sub("0", token) if self.zeros else token
         if self.kind == "ngrams":
             return ngrams(token, self.smallest, self.size)
+        if self.kind == "hashes":
+            hashes = ngram_hashes(token.encode(errors="replace"), self.smallest, self.size)
+            return [str(value % self.buckets) for value in hashes]
         return list(token) if self.deep else [self._symbol(token)]
 
     def _symbol(self, token: str) -> str:
@@ -128,6 +140,30 @@ def ngrams(token: str, smallest: int, largest: int) -> list[str]:
     return list(dict.fromkeys(found))
 
 
+_OFFSET, _PRIME, _LOW = 2166136261, 16777619, (1 << 32) - 1
+# The original widens bytes as signed numbers, so those over 127 change the upper bits too.
+_WIDENED = [byte if byte < 128 else byte | 0xFFFFFF00 for byte in range(256)]
+
+
+def ngram_hashes(word: bytes, smallest: int, largest: int) -> list[int]:
+    """The 32-bit hashes of a word's character n-grams, its ends marked by < and > (Bojanowski et al. 2017).
+
+    FNV-1a, but with bytes taken for signed numbers. A mark alone is no n-gram.
+    """
+    marked = b"<" + word + b">"
+    starts = [place for place, byte in enumerate(marked) if byte & 0xC0 != 0x80] + [len(marked)]
+    letters, found = len(starts) - 1, []
+    for first in range(letters):
+        value = _OFFSET
+        for last in range(first, min(first + largest, letters)):
+            for byte in marked[starts[last] : starts[last + 1]]:
+                value = (value ^ _WIDENED[byte]) * _PRIME & _LOW
+            alone = first == last and first in (0, letters - 1)
+            if last - first + 1 >= smallest and not alone:
+                found.append(value)
+    return found
+
+
 def shape(token: str) -> str:
     """A token's outline, runs of one class cut to two: `Twente` → `Xxx`, `F.C.` → `X.X.`, `1998` → `dd`."""
     outline = "".join(_class(character) for character in token)
@@ -150,10 +186,12 @@ class Index:
         vocabulary: the vocabulary's name, such as `words`.
         view: how a token becomes symbols.
         minimum: how often a symbol must occur in training to be listed.
+        most: how many symbols may be listed; None for all.
         order: whether symbols are listed from frequent to rare, or as they appear.
     """
 
     vocabulary: str
     view: View
     minimum: Count = 1
+    most: Count | None = None
     order: Order = "frequency"

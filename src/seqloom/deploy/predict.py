@@ -24,14 +24,24 @@ def predicted(model: Assembly, task: Task, examples: Sequence[Example], *, expla
     """One prediction for each example, in the reader's own terms; or, with `explain`, a dict of what lies behind it."""
     if not examples:
         return []
-    examples = [task.reader.cut(one) for one in examples]
+    rows = [task.reader.windows(one) for one in examples]
+    cut = [task.reader.cut(one) for row in rows for one in row]
     vocabularies: Vocabularies = model.vocabularies
-    batcher = Batcher(task, task.from_examples(examples), vocabularies, gold=False)
+    batcher = Batcher(task, task.from_examples(cut), vocabularies, gold=False)
+    found = [] if explain and len(cut) == len(rows) else evaluate.predict(model.network, batcher)
+    best = _best(task, rows, found)
     if not explain:
-        return evaluate.predict(model.network, batcher)
-    found = evaluate.explain(model.network, batcher)
-    texts = [{name: one[name] for name in task.texts} for one in examples]
-    return [{**text, **one} for text, one in zip(texts, found, strict=True)]
+        return [found[place] for place in best]
+    told = evaluate.explain(model.network, batcher)
+    return [{**{name: cut[place][name] for name in task.texts}, **told[place]} for place in best]
+
+
+def _best(task: Task, rows: Sequence[Sequence[Example]], found: Sequence[Any]) -> Iterator[int]:
+    """Of what was found for the windows of each row, one after another, the place of the one that is chosen."""
+    start = 0
+    for row in rows:
+        yield start + (task.head.chosen(found[start : start + len(row)]) if len(row) > 1 else 0)
+        start += len(row)
 
 
 def written(

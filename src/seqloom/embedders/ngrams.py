@@ -9,9 +9,9 @@ from torch import Tensor, nn
 
 from seqloom.config import Choice, Count, Name, Table
 from seqloom.data.batch import Text
-from seqloom.data.tokens import Index, View
+from seqloom.data.tokens import Index, View, ViewKind
 from seqloom.data.vectors import Origin, Vectors
-from seqloom.data.vocabulary import SPECIALS, Vocabularies
+from seqloom.data.vocabulary import SPECIALS, Order, Vocabularies
 from seqloom.embedders import Embedder
 from seqloom.errors import ConfigError
 from seqloom.progress import notice
@@ -25,7 +25,8 @@ class CharacterNgrams(Embedder):
 
         `size` of a learnt table, or `vectors` to begin with, of a store whose words are written `2gram-ab`, with
         #BEGIN# and #END# for the ends; a table from vectors is frozen unless `trainable`. Grams that training did not
-        have `minimum` times, or the store lacks, are left out.
+        have `minimum` times, or the store lacks, are left out. `buckets`: grams are hashed into so many rows instead,
+        as fastText does, so that those that training lacks have one too.
         """
 
         type: Literal["ngrams"] = "ngrams"
@@ -36,6 +37,7 @@ class CharacterNgrams(Embedder):
         largest: Count = 4
         lower: bool = True
         minimum: Count = 1
+        buckets: Count | None = None
         vocabulary: Name = "ngrams"
 
         @model_validator(mode="after")
@@ -44,6 +46,8 @@ class CharacterNgrams(Embedder):
                 raise ValueError(
                     "needs a size, or vectors: the name of a store in the section vectors (one of the two)"
                 )
+            if self.buckets and (self.vectors is not None or self.minimum > 1):
+                raise ValueError("buckets are learnt, one and all: leave vectors and minimum out")
             if self.smallest > self.largest:
                 raise ValueError(f"smallest ({self.smallest}) should not be over largest ({self.largest})")
             return self
@@ -51,8 +55,11 @@ class CharacterNgrams(Embedder):
     @classmethod
     def indexes(cls, config: Any) -> tuple[Index, ...]:
         """A word's n-grams."""
-        view = View("ngrams", config.largest, lower=config.lower, smallest=config.smallest)
-        return (Index(config.vocabulary, view, config.minimum),)
+        kind: ViewKind = "hashes" if config.buckets else "ngrams"
+        sizes = {"smallest": config.smallest, "buckets": config.buckets or 0}
+        view = View(kind, config.largest, lower=config.lower, **sizes)
+        order: Order = "appearance" if config.buckets else "frequency"
+        return (Index(config.vocabulary, view, config.minimum, order=order),)
 
     def __init__(
         self, config: Any, *, vocabularies: Vocabularies, vectors: Vectors | Origin | None = None

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from seqloom.config import Count, Name, Positive, Share, Table
 from seqloom.data.batch import Text
 from seqloom.data.tokens import Index, View
-from seqloom.data.vocabulary import Vocabularies, Vocabulary
+from seqloom.data.vocabulary import Order, Vocabularies, Vocabulary
 from seqloom.embedders import Embedder
 from seqloom.nn.dropout import WordDropout
 from seqloom.nn.sparse_embedding import SparseEmbedding
@@ -24,8 +24,9 @@ class Sparse(Embedder):
         `order`: which words have long vectors: `up` frequent ones; as controls `down` rare ones, `rand` any, and
         `none` those that appear late in training. `shape`: how many words have each block: `falling`, or as the
         `published` program rounds. `rotated`: whether vectors are turned by a matrix, as those of compressed tables
-        are. `dropout`: share of words read as unknown in training; `drop_words`: share of the vocabulary whose vectors
-        are 0 there; `locked`: rate on the numbers of a vector, with one mask all along a text.
+        are. `minimum`, `most`: how often a word must occur in training to be listed, and how many may be. `dropout`:
+        share of words read as unknown in training; `drop_words`: share of the vocabulary whose vectors are 0 there;
+        `locked`: rate on the numbers of a vector, with one mask all along a text.
         """
 
         type: Literal["sparse"] = "sparse"
@@ -37,6 +38,7 @@ class Sparse(Embedder):
         rotated: bool = False
         vocabulary: Name = "words"
         minimum: Count = 1
+        most: Count | None = None
         lower: bool = False
         digits: Literal["keep", "zero"] = "keep"
         dropout: Share = 0.0
@@ -55,8 +57,8 @@ class Sparse(Embedder):
     def indexes(cls, config: Any) -> tuple[Index, ...]:
         """The word itself; its vocabulary is in order of appearance where that is to be the order."""
         view = View("word", lower=config.lower, zeros=config.digits == "zero")
-        order: Literal["frequency", "appearance"] = "appearance" if config.order == "none" else "frequency"
-        return (Index(config.vocabulary, view, config.minimum, order),)
+        order: Order = "appearance" if config.order == "none" else "frequency"
+        return (Index(config.vocabulary, view, config.minimum, config.most, order),)
 
     def __init__(self, config: Any, *, vocabularies: Vocabularies) -> None:
         super().__init__()

@@ -26,8 +26,9 @@ class Word(Embedder):
 
         `loosest`: how far a word may be from the one in the store: as it is, in lower case, with digits as 0.
         `unknown`: what a word without a vector begins with; `center`: whether the mean of the vectors found is taken
-        off them; `coverage`: the share of words that must have one. `dropout`: share of words read as unknown in
-        training; `drop_words`: share of the vocabulary whose vectors are zero, wherever the words stand in a batch.
+        off them; `coverage`: the share of words that must have one. `minimum`, `most`: how often a word must occur in
+        training to be listed, and how many may be. `dropout`: share of words read as unknown in training; `drop_words`:
+        share of the vocabulary whose vectors are zero, wherever the words stand in a batch.
         """
 
         type: Literal["word"] = "word"
@@ -40,6 +41,7 @@ class Word(Embedder):
         coverage: Share = 0.0
         vocabulary: Name = "words"
         minimum: Count = 1
+        most: Count | None = None
         lower: bool = False
         digits: Literal["keep", "zero"] = "keep"
         dropout: Share = 0.0
@@ -66,7 +68,7 @@ class Word(Embedder):
     def indexes(cls, config: Any) -> tuple[Index, ...]:
         """The word itself."""
         view = View("word", lower=config.lower, zeros=config.digits == "zero")
-        return (Index(config.vocabulary, view, config.minimum),)
+        return (Index(config.vocabulary, view, config.minimum, config.most),)
 
     def __init__(
         self, config: Any, *, vocabularies: Vocabularies, vectors: Vectors | Origin | None = None

@@ -1,6 +1,7 @@
 """The answer to a question as a span of a document, found by a dynamic coattention network."""
 
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -106,8 +107,8 @@ class Span(Head):
         """An answer a row, as a dict.
 
         `text`: from character `start` to `end`, excluded, of the document, all None where only its tokens are known
-        and empty where there is no answer; `tokens`: the same in tokens; `probability`: of this span in this row;
-        `score`: what windows of one document are compared by; `id`: that of the question, where it has one.
+        and empty where there is no answer; `tokens`: the same in tokens of the row; `probability`: of this span in
+        this row; `score`: what windows of one document are compared by; `id`: that of the question, where it has one.
         """
         found = self._found(output.scores["start"], output.scores["end"])
         characters, offsets = batch.tensor("characters"), batch.tensor("offsets")
@@ -151,16 +152,13 @@ class Span(Head):
         return AnswersField.texts(stored["answers"])
 
     def score(self, predicted: Sequence[Any], gold: Sequence[Any]) -> dict[str, float]:
-        """F1 and exact match in percent; of a question's windows the best answer counts."""
-        best: dict[str, tuple[dict[str, Any], list[str]]] = {}
-        for answer, wanted in zip(predicted, gold, strict=True):
-            name = answer["id"]
-            if name not in best or _rank(answer) > _rank(best[name][0]):
-                best[name] = answer, wanted or [""]
+        """F1 and exact match in percent; of a question's windows, one after another, the best answer counts."""
+        asked = groupby(zip(predicted, gold, strict=True), lambda row: row[0]["id"])
+        best = [max(windows, key=lambda row: _rank(row[0])) for _, windows in asked]
         language = self.config.language
         figures = {"f1": overlap, "exact": exact}
         return {
-            name: 100 * mean([figure(answer["text"], wanted, language) for answer, wanted in best.values()])
+            name: 100 * mean([figure(answer["text"], wanted or [""], language) for answer, wanted in best])
             for name, figure in figures.items()
         }
 

@@ -65,7 +65,8 @@ def same_vocabulary(found: dict[str, Index], index: Index) -> None:
 
 
 def _differing(one: Index, other: Index) -> str:
-    ways = [asdict(index.view) | {"minimum": index.minimum, "order": index.order} for index in (one, other)]
+    listing = ("minimum", "most", "order")
+    ways = [asdict(index.view) | {key: getattr(index, key) for key in listing} for index in (one, other)]
     return ", ".join(
         f"{key}: {value} and {ways[1][key]}" for key, value in ways[0].items() if value != ways[1][key]
     )

@@ -1,6 +1,6 @@
 """Stacks of LSTM and GRU layers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Self, cast
 
@@ -189,8 +189,11 @@ class Recurrent(nn.Module):
             self.add_module(f"layer{index}", layer)
             self.add_module(f"norm{index}", nn.LayerNorm(self.out) if layer_norm else None)
 
-    def forward(self, x: Tensor, lengths: Tensor, state: tuple[State, ...] | None = None) -> Recurrence:
+    def forward(
+        self, x: Tensor, lengths: Tensor | Sequence[int], state: tuple[State, ...] | None = None
+    ) -> Recurrence:
         """Run over x (batch, time, size) of sentences of lengths (batch,), int64, on the CPU, at least 1."""
+        lengths = torch.as_tensor(lengths)
         outputs: list[Tensor] = []
         carried: list[State] = []
         for index in range(self.layers):

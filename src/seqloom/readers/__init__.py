@@ -115,6 +115,10 @@ class Reader(Part, ABC):
         """An example with its words cut by what was learnt."""
         return example
 
+    def windows(self, example: Example) -> list[Example]:
+        """The example in the pieces that the model learnt from, of which one prediction is chosen."""
+        return [example]
+
     def example(self, texts: Mapping[str, str]) -> Example:
         """Raw texts, by column, as an example for prediction."""
         return {name: self.tokens(text) for name, text in texts.items()}

@@ -93,7 +93,7 @@ class Parallel(Reader):
             if not (source.strip() and target.strip()):
                 left_out["pairs with a blank side"] += 1
                 continue
-            pair = self._cut(source), self._cut(target)
+            pair = self._cut(source, 0), self._cut(target, 1)
             if clean is not None and (why := clean.refusal(*pair)):
                 left_out[why] += 1
             else:
@@ -108,7 +108,7 @@ class Parallel(Reader):
 
     def parse(self, text: str) -> Example:
         """A line of source text."""
-        return {"source": self._cut(text)}
+        return {"source": self._cut(text, 0)}
 
     @classmethod
     def require(cls, config: Any) -> None:
@@ -140,8 +140,9 @@ class Parallel(Reader):
         """Both sides in pieces, once they are learnt."""
         return example | {side: cut(example[side]) for side, cut in self._cutters.items() if side in example}
 
-    def _cut(self, text: str) -> list[str]:
-        return tokenize(text.lower() if self.config.lower else text, self.config.tokenizer)
+    def _cut(self, text: str, side: int) -> list[str]:
+        language = self.config.languages[side] if self.config.languages else "en"
+        return tokenize(text.lower() if self.config.lower else text, self.config.tokenizer, language)
 
     def _pairs(self, path: str) -> Iterator[tuple[int, str | None, str | None]]:
         if self.config.languages is None:

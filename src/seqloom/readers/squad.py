@@ -157,6 +157,18 @@ class SQuAD(Reader):
                     raise DataError(f"a text for {name}: {fault}", "input") from None
         return self._named(values)
 
+    def windows(self, example: Example) -> list[Example]:
+        """The example, or where its context is longer than a window, its windows."""
+        named = {source: name for name, source in self.config.columns.items()}
+        length = len(example[named["context"]])
+        if length <= (self.config.window or length):
+            return [example]
+        cut = [named[source] for source in ("context", "offsets") if named.get(source) in example]
+        return [
+            {**example, **{name: example[name][first:last] for name in cut}}
+            for first, last in self._windows(length)
+        ]
+
     def _named(self, values: dict[str, Any]) -> Example:
         return {name: values[source] for name, source in self.config.columns.items() if source in values}
 
@@ -185,7 +197,8 @@ class SQuAD(Reader):
         self, question: Any, context: _Context, answers: list[Answer] | None, place: _Place
     ) -> Iterator[Example]:
         tokens = self._cut(place.take(question, "question", str), "question", place)
-        for first, last in self._windows(len(context.tokens), place):
+        self._check_longest(len(context.tokens), place)
+        for first, last in self._windows(len(context.tokens)):
             values = {
                 "context": context.tokens[first:last],
                 "question": tokens,
@@ -197,12 +210,15 @@ class SQuAD(Reader):
                 values["answers"] = [_within(one, first, last) for one in answers]
             yield self._named(values)
 
-    def _windows(self, length: int, place: _Place) -> Iterator[tuple[int, int]]:
-        """Where each window of a context begins and ends."""
-        size = self.config.window or length
-        if (longest := min(size, length)) > self.config.longest:
+    def _check_longest(self, length: int, place: _Place) -> None:
+        longest = min(self.config.window or length, length)
+        if longest > self.config.longest:
             what = f"a context of {longest:,} tokens is over the limit of {self.config.longest:,}"
             raise place.fault(f"{what}; cut it (reader key `window`), or raise the limit (`longest`)")
+
+    def _windows(self, length: int) -> Iterator[tuple[int, int]]:
+        """Where each window of a context begins and ends."""
+        size = self.config.window or length
         stride = self.config.stride or max(1, size // 2)
         for first in range(0, length, stride):
             yield first, min(first + size, length)

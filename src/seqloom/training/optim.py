@@ -100,6 +100,26 @@ class Adagrad(Optimizer):
         weight_decay: Decay = 0.0
 
 
+class Adadelta(Optimizer):
+    """Adadelta (Zeiler 2012)."""
+
+    makes = torch.optim.Adadelta
+
+    class Config(Table):
+        """`rate`, `decay` of the running means of squares, `epsilon`, `weight_decay`."""
+
+        type: Literal["adadelta"] = "adadelta"
+        rate: Positive = 1.0
+        decay: Share = 0.9
+        epsilon: Positive = 1e-6
+        weight_decay: Decay = 0.0
+
+    @classmethod
+    def words(cls, config: Any) -> dict[str, Any]:
+        """The arguments besides parameters and rate."""
+        return {"rho": config.decay, "eps": config.epsilon, "weight_decay": config.weight_decay}
+
+
 class RateSchedule(Part):
     """What the rate is multiplied by, step by step; its state, if any, is in `state`."""
 

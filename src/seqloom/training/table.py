@@ -52,8 +52,10 @@ class TrainingTable(Table):
     epoch goes from its shortest rows to its longest. `order`: a batch has rows of nearly equal `lengths`, or `random`
     ones, as is the rule for heads in which the rows of a batch depend on each other (`bcn` with `batch_norm`).
     `stream`: how heads that read running text get it. `accumulate`: batches a step; of running text, the parts of a
-    window, each with a state of its own. `goal`: training ends when the watched figure is as good. `unfreeze`: by glob,
-    the step from which on those parameters learn. `begin`: a model to begin from.
+    window, each with a state of its own. `mean`: whether a step's loss is a mean over what the head counts, its `units`
+    (such as words), or over `rows`, so that long texts weigh more and steps are larger. `goal`: training ends when the
+    watched figure is as good. `unfreeze`: by glob, the step from which on those parameters learn. `begin`: a model to
+    begin from.
     """
 
     steps: Count | None = None
@@ -74,6 +76,7 @@ class TrainingTable(Table):
     clip: Positive | None = 5.0
     clip_except: list[str] = []
     accumulate: Count = 1
+    mean: Literal["units", "rows"] = "units"
     precision: Literal["float32", "bfloat16"] = "float32"
     evaluate_every: Count | None = None
     save_every: Count | None = None

@@ -181,7 +181,8 @@ class Trainer:
         self._finite(done.loss, task, "" if math.isfinite(own.loss) else train.where(rows))
         own_step = self.schedule.draws[task] // self.config.accumulate - 1
         pace = self.averaging.pace(train.pace(rows)) if self.averaging else train.pace(rows)
-        rate = self.updates.apply(task, step, own_step, 1 if self._alone else done.count, pace)
+        over = 1 if self._alone else self._divisor(done.count, done.rows)
+        rate = self.updates.apply(task, step, own_step, over, pace)
         self.at.step += 1
         if self.averaging:
             self.averaging.update(self.at.step, self.keeper.weights())
@@ -194,6 +195,10 @@ class Trainer:
         """Whether a step has one batch in all, whose loss can be divided by its count at once."""
         return self.config.accumulate == 1 and self.ranks.size == 1
 
+    def _divisor(self, units: float, rows: float) -> float:
+        """What the sum of losses is divided by."""
+        return rows if self.config.mean == "rows" else units
+
     def _backward(self, batch: Batch, done: _Sums, counts: bool, place: int) -> None:
         """Add a batch's gradients; those of one that does not count are zero."""
         device, before = self.ranks.device, self.carried.before(batch.task, place, batch.fresh)
@@ -203,7 +208,8 @@ class Trainer:
         if not output.loss.requires_grad:
             raise ConfigError(f"training.freeze: leaves task {batch.task} nothing to learn; take a glob out")
         whole = output.loss + output.penalty
-        loss = whole / max(1, output.count) if self._alone else whole * float(counts)
+        over = self._divisor(output.count, len(batch))
+        loss = whole / max(1, over) if self._alone else whole * float(counts)
         loss.backward()
         self.carried.after(batch.task, place, output.state)
         if counts:
