@@ -2,7 +2,6 @@ import pytest
 import torch
 
 from seqloom.encoders.sparse import Sparse
-from seqloom.errors import ConfigError
 from seqloom.nn.blocks import dense_parameters
 from seqloom.nn.recurrent import Recurrent
 
@@ -59,6 +58,7 @@ def test_orthogonal_weights_and_forget_bias_reach_every_block():
         ({"mode": "sparse_hidden"}, "mode sparse_hidden says where a fraction applies"),
         ({"mode": "sparse_emb", "density": 0.3}, "give fraction too"),
         ({"mode": "direct", "fraction": 0.5}, "mode direct is dense"),
+        ({"mode": "sparse_hidden", "fraction": 0.5}, "between layers, and there is 1"),
     ],
 )
 def test_a_geometry_that_cannot_be_is_found_when_the_configuration_is_read(keys, told):
@@ -71,6 +71,6 @@ def test_a_configuration_is_what_its_table_says_again():
     assert Sparse.Config(**config.model_dump()) == config
 
 
-def test_one_layer_cannot_be_sparse_all():
-    with pytest.raises(ConfigError, match="sparse_all needs at least 2 layers"):
-        encoder(fraction=0.5)
+def test_one_layer_is_sparse_on_both_sides():
+    layer = Sparse(Sparse.Config(hidden=60, fraction=0.5), size=60).layer0
+    assert layer.blocks.parameters == pytest.approx(dense_parameters(30, 30), rel=0.01)

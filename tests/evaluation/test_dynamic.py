@@ -30,7 +30,11 @@ def test_plain_steps_are_clipped_and_go_part_of_the_way_back(network):
     ) as learn:
         learn(loss(network, 3.0, 4.0))
         moved = BEFORE - 0.5 * torch.tensor([0.6, 0.8])
-        torch.testing.assert_close(network.weight.data[0], moved.lerp(BEFORE, 0.25))
+        torch.testing.assert_close(network.weight.data[0], moved)
+        learn(loss(network, 3.0, 4.0))
+        torch.testing.assert_close(
+            network.weight.data[0], moved + 0.25 * (BEFORE - moved) - 0.5 * torch.tensor([0.6, 0.8])
+        )
         assert network.bias == 0
     assert torch.equal(network.weight.data[0], BEFORE)
 
@@ -46,10 +50,13 @@ def test_steps_are_scaled_by_the_gradients_of_another_text(network):
     with learning([network.weight, network.bias], how, over) as learn:
         assert torch.equal(network.weight.data[0], BEFORE)
         learn(loss(network, 2.0, 1.0))
-        moved = BEFORE - 0.5 * torch.tensor([2.0, 1.0]) / (roots + 0.01)
+        step = 0.5 * torch.tensor([2.0, 1.0]) / (roots + 0.01)
+        moved = BEFORE - step
+        torch.testing.assert_close(network.weight.data[0], moved)
+        learn(loss(network, 2.0, 1.0))
         # The bias, which no loss depends on, is not in the mean.
         backward = (0.25 * roots / roots.mean()).clamp(max=1)
-        torch.testing.assert_close(network.weight.data[0], moved.lerp(BEFORE, backward))
+        torch.testing.assert_close(network.weight.data[0], moved + backward * (BEFORE - moved) - step)
         assert network.bias == 0
     assert torch.equal(network.weight.data[0], BEFORE)
 

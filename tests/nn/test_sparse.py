@@ -99,7 +99,7 @@ def test_equivalent_of_blocks_and_density_has_the_same_input_and_about_as_many_p
     [
         ("direct", 2, [(1, 1), (1, 1)]),
         ("sparse_hidden", 3, [(1, 0.5), (0.5, 0.5), (0.5, 1)]),
-        ("sparse_hidden", 1, [(1, 1)]),
+        ("sparse_all", 1, [(0.5, 0.5)]),
         ("sparse_emb", 3, [(0.5, 1), (1, 1), (1, 0.5)]),
         ("sparse_all", 2, [(0.5, 0.5), (0.5, 0.5)]),
     ],
@@ -124,12 +124,11 @@ def test_a_geometry_that_cannot_be_met_is_refused_with_a_remedy(how, told):
         SparseLSTM(8, 8, **how)
 
 
-@pytest.mark.parametrize("mode", ["sparse_emb", "sparse_all"])
-def test_a_mode_that_needs_two_layers_says_so(mode):
-    with pytest.raises(ConfigError, match="at least 2 layers"):
-        reductions(mode, 0.5, 1)
+def test_a_mode_that_would_leave_all_dense_says_so():
+    with pytest.raises(ConfigError, match="between layers, and there is 1"):
+        reductions("sparse_hidden", 0.5, 1)
     with pytest.raises(ConfigError, match="above 0"):
-        reductions(mode, 0.0, 2)
+        reductions("sparse_all", 0.0, 2)
 
 
 def test_one_block_that_reads_all_is_a_dense_layer():

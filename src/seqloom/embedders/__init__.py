@@ -41,6 +41,11 @@ class Embedder(nn.Module, Part):
         """The name of the store that its vectors begin with; None if they come of none."""
         return None
 
+    @classmethod
+    def arranged(cls, config: Any) -> dict[str, Any]:
+        """The keys by which weights of equal shape stand for something else; those of two models must agree."""
+        return {}
+
     def reduced(self, text: Text) -> Text:
         """The text as it is to be embedded and encoded: all of it, but for a kind that drops tokens."""
         return text

@@ -60,6 +60,11 @@ class Sparse(Embedder):
         order: Order = "appearance" if config.order == "none" else "frequency"
         return (Index(config.vocabulary, view, config.minimum, config.most, order),)
 
+    @classmethod
+    def arranged(cls, config: Any) -> dict[str, Any]:
+        """Which word has which row, and whether rows are turned."""
+        return {key: getattr(config, key) for key in ("order", "shape", "rotated")}
+
     def __init__(self, config: Any, *, vocabularies: Vocabularies) -> None:
         super().__init__()
         words = vocabularies[config.vocabulary]

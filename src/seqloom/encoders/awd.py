@@ -9,7 +9,7 @@ from seqloom.config import Count, Share, Table
 from seqloom.data.batch import Encoded
 from seqloom.encoders import Encoder, Input
 from seqloom.nn.awd import AWD
-from seqloom.nn.blocks import Mode
+from seqloom.nn.blocks import Mode, sparse_somewhere
 from seqloom.nn.pooling import turned
 
 
@@ -52,6 +52,7 @@ class AWDEncoder(Encoder, AWD):
             if (self.mode == "direct") != (self.fraction == 1):
                 what = f"mode {self.mode}, fraction {self.fraction:g}: a sparse mode and a fraction below 1"
                 raise ValueError(f"{what} go together; set both or neither")
+            sparse_somewhere(self.mode, self.fraction, self.layers)
             return self
 
     def __init__(self, config: Any, *, size: int) -> None:

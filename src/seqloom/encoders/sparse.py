@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from seqloom.config import Count, Positive, Share, Table
 from seqloom.data.batch import Encoded
 from seqloom.encoders import Encoder, Input
-from seqloom.nn.blocks import Mode, reads_all, reductions
+from seqloom.nn.blocks import Mode, reads_all, reductions, sparse_somewhere
 from seqloom.nn.dropout import LockedDropout
 from seqloom.nn.recurrent import Recurrent
 from seqloom.nn.sparse import SparseLSTM
@@ -57,6 +57,8 @@ class Sparse(Encoder, Recurrent):
                 raise ValueError(
                     f"mode direct is dense; take fraction 1, or another mode for {self.fraction:g}"
                 )
+            if self.fraction is not None:
+                sparse_somewhere(self.mode, self.fraction, self.layers)
             blocks, density = self.geometry
             if not reads_all(blocks, density):
                 what = f"{blocks} blocks of density {density:g}"

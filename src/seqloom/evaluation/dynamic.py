@@ -48,7 +48,7 @@ def learning(
 
 
 def _plain(how: Dynamic, weights: Sequence[Tensor], trained: Sequence[Tensor]) -> Learner:
-    """Gradient descent, and some of the way back to the trained weights."""
+    """Gradient descent, and some of the way back to the trained weights, both from where the weights are."""
 
     def learn(loss: Tensor) -> None:
         slopes = _slopes(loss, weights)
@@ -57,7 +57,7 @@ def _plain(how: Dynamic, weights: Sequence[Tensor], trained: Sequence[Tensor]) -
         with torch.no_grad():
             for weight, slope, home in zip(weights, slopes, trained, strict=True):
                 if slope is not None:
-                    weight.add_(slope, alpha=-rate).lerp_(home, how.decay)
+                    weight.lerp_(home, how.decay).add_(slope, alpha=-rate)
 
     return learn
 
@@ -73,7 +73,8 @@ def _scaled(
     Weights that no loss depended on have no root, and take no part.
     """
     there = [one for one in roots if one is not None]
-    mean = sum(float(one.double().sum()) for one in there) / sum(one.numel() for one in there)
+    # The mean of the tensors' means, as in the published program.
+    mean = sum(float(one.double().mean()) for one in there) / len(there)
     backward = [one if one is None else (one * (how.decay / mean)).clamp_(max=1) for one in roots]
     rates = [one if one is None else how.rate / (one + how.floor) for one in roots]
 
@@ -82,7 +83,7 @@ def _scaled(
         with torch.no_grad():
             for weight, slope, home, rate, back in zip(weights, slopes, trained, rates, backward, strict=True):
                 if slope is not None and rate is not None and back is not None:
-                    weight.addcmul_(slope, rate, value=-1).lerp_(home, back)
+                    weight.lerp_(home, back).addcmul_(slope, rate, value=-1)
 
     return learn
 

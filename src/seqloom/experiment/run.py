@@ -226,7 +226,7 @@ def _new(
     for name, task in tasks.items():
         task.head.look(task.table.head, training[name], f"tasks.{name}")
     start = table.training.begin
-    before = begun(start.path, start.parts, check_indexes(tasks)) if start else Carried()
+    before = begun(start.path, start.parts, plan, check_indexes(tasks)) if start else Carried()
     fitted = fit(tasks, training, parts.vocabularies)
     fitted |= {name: one for name, one in before.vocabularies.items() if name in fitted}
     vocabularies = widened({**fitted, **learned}, plan, tasks, stores)

@@ -68,14 +68,14 @@ class Dynamic(Table):
     `rate`: of gradient descent; `decay`: the share of the way back to the trained weights, at each window; `clip`: the
     largest norm of a gradient. `statistics`: files of a text, such as that of training, on which the root mean square
     of every weight's gradient is taken first. A step is then divided by that root and `floor`, the way back is in
-    proportion to it, and nothing is clipped; a rate near 0.002 and a decay of 0.02 suit it.
+    proportion to it, and nothing is clipped; a rate near 0.00005 and a decay of 0.002 are the published ones.
     """
 
     rate: Positive = 0.1
     decay: Share = 0.001
     clip: Positive = 0.25
     statistics: list[FilePath] = []
-    floor: Positive = 0.001
+    floor: Positive = 0.00002
 
 
 class Language(Head):

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from torch import Tensor
 
-from seqloom.config import Source, Table, Trail, data_paths, unknown
+from seqloom.config import Source, Table, Trail, data_paths, part, unknown
 from seqloom.data.running import RunningText
 from seqloom.data.tokens import Index
 from seqloom.data.vocabulary import SPECIALS, Vocabulary
@@ -202,16 +202,18 @@ def carried(plan: Plan) -> Carried:
     return found
 
 
-def begun(path: str, parts: Sequence[str], here: Mapping[str, Index]) -> Carried:
+def begun(path: str, parts: Sequence[str], plan: Plan, here: Mapping[str, Index]) -> Carried:
     """The vocabularies of a model, and the weights of it that a run begins with, by their own names.
 
     Args:
         path: of the model; the vocabularies are those that the chosen weights are of.
         parts: globs over the names of its parameters.
+        plan: of this run.
         here: how each vocabulary is read in this run.
 
     Raises:
-        ConfigError: a glob that fits none of its parameters, or a vocabulary that is in another order there.
+        ConfigError: a glob that fits none of its parameters, or a vocabulary or table that is arranged in another way
+            there.
         ModelError: the model is missing or damaged.
     """
     model = load(locate(path))
@@ -222,6 +224,7 @@ def begun(path: str, parts: Sequence[str], here: Mapping[str, Index]) -> Carried
             like = next(iter(weights))
             raise ConfigError(f'training.begin.parts: "{glob}" fits none of its parameters, such as {like}')
     chosen = {name: one for name, one in weights.items() if any(fnmatchcase(name, glob) for glob in parts)}
+    _check_arranged(path, model, plan, chosen)
     needed = _needed(model, chosen)
     return Carried({name: one for name, one in model.vocabularies.items() if name in needed}, chosen)
 
@@ -249,6 +252,24 @@ def _check_orders(path: str, there: Mapping[str, Index], here: Mapping[str, Inde
             what = f'the vocabulary "{name}" goes by {orders[0]} in {path}, here it is to go by {orders[1]}'
             remedy = "let the key order agree (none goes by appearance), or read a vocabulary of another name"
             raise ConfigError(f"training.begin: {what}; {remedy}")
+
+
+def _check_arranged(path: str, model: Assembly, plan: Plan, chosen: Iterable[str]) -> None:
+    taken = {name.split(".")[1] for name in chosen if name.startswith("embedders.")}
+    for name in sorted(taken & plan.embedders.keys()):
+        there, here = (_arranged(one.embedders[name]) for one in (model.plan, plan))
+        if there.keys() == here.keys() and there != here:
+            key = next(key for key in there if there[key] != here[key])
+            what = f"embedders.{name} has {key}: {there[key]} in {path}, here {key}: {here[key]}"
+            raise ConfigError(
+                f"training.begin: {what}: the same rows would stand for something else; let them agree"
+            )
+
+
+def _arranged(table: Any) -> dict[str, Any]:
+    kind: Any = part("embedders", table.type)
+    found: dict[str, Any] = kind.arranged(table)
+    return found
 
 
 def begin(network: Network, weights: Mapping[str, Tensor], path: str) -> None:

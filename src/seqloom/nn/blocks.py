@@ -171,19 +171,30 @@ def _laid_out(
     return Blocks(size, hidden, parts, density, inputs, segments(hidden, blocks, 1 / blocks), wanted)
 
 
+def sparse_somewhere(mode: Mode, fraction: float, layers: int) -> None:
+    """Raise a ValueError if the mode leaves such a stack dense though a fraction below 1 is asked for."""
+    if fraction < 1 and layers < 2 and mode == "sparse_hidden":
+        raise ValueError(
+            "mode sparse_hidden is about what passes between layers, and there is 1; take sparse_all"
+        )
+
+
 def reductions(mode: Mode, fraction: float, layers: int) -> list[tuple[float, float]]:
     """By layer of a stack, `reduce_in` and `reduce_out` (Demeester et al. 2018, section 4.1).
 
     "sparse_hidden" widens what passes between layers, "sparse_emb" what the stack reads and gives, "sparse_all" both,
-    and "direct" neither: a layer of reductions 1 and 1 is dense.
+    and "direct" neither: a layer of reductions 1 and 1 is dense. The published program wants two layers at least; one
+    layer both reads and gives.
 
     Raises:
-        ConfigError: the fraction is out of range, or the mode needs two layers.
+        ConfigError: the fraction is out of range, or nothing would be sparse.
     """
     if not 0 < fraction <= 1:
         raise ConfigError(f"the fraction of a sparse stack lies above 0 and is at most 1, not {fraction}")
-    if layers < 2 and mode in ("sparse_emb", "sparse_all"):
-        raise ConfigError(f"{mode} needs at least 2 layers, not {layers}; for one, set reductions by hand")
+    try:
+        sparse_somewhere(mode, fraction, layers)
+    except ValueError as fault:
+        raise ConfigError(str(fault)) from None
     outside = fraction if mode in ("sparse_emb", "sparse_all") else 1.0
     inside = fraction if mode in ("sparse_hidden", "sparse_all") else 1.0
     widths = [outside, *[inside] * (layers - 1), outside]
