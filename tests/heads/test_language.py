@@ -49,6 +49,38 @@ def test_a_text_is_continued_to_its_end(folder):
     assert model.predict("lm", ["each moth"]) == [["sees"]]
 
 
+def test_a_text_may_go_on_past_its_end_or_begin_from_nothing(folder, tmp_path):
+    model = Model.load(folder)
+    model.adjust("lm", ["sampling.stop=false", "sampling.limit=30"])
+    (text,) = model.predict("lm", ["the cat"])
+    assert len(text) == 30
+    assert text[:5] == ["sat", "on", "a", "mat", "<eos>"]
+    (tmp_path / "prompts").write_text("\nthe cat\n")
+    begun, _ = model.predict_file("lm", tmp_path / "prompts")
+    assert begun.split() == model.predict("lm", [""])[0]
+
+
+def test_a_sparse_table_is_cut_like_the_whole_one_it_stands_for(tmp_path):
+    lines = "".join(f"{one}\n" for one in SENTENCES * 4)
+    (tmp_path / "text").write_text(lines)
+    reader = {"type": "lines", "train": str(tmp_path / "text"), "test": str(tmp_path / "text")}
+    words = {"type": "sparse", "size": 8, "blocks": 4, "order": "rand", "rotated": True}
+    head = {"type": "language", "streams": 1, "tied": True, "cuts": [3]}
+    config = {
+        "embedders": {"words": words},
+        "encoders": {"stack": {"type": "awd", "input": "words", "hidden": 12, "layers": 2}},
+        "tasks": {"lm": {"reader": reader, "encoder": "stack", "head": head}},
+        "training": {"device": "cpu", "steps": 3, "batch": 2, "stream": {"window": 10}},
+    }
+    head = Model.load(trained(config, tmp_path / "run").folder)._assembly.network.head("lm")
+    states, gold = torch.randn(1, 7, 8), torch.tensor([[0, 1, 2, 3, 5, 9, 6]])
+    found = head.log_probabilities(states)
+    torch.testing.assert_close(found.exp().sum(-1), torch.ones(1, 7))
+    torch.testing.assert_close(head.loss(states, gold), -found.gather(-1, gold.unsqueeze(-1)).sum())
+    table = head.route.embedder
+    torch.testing.assert_close(table.scores(states), states @ table.whole().t())
+
+
 def test_what_is_drawn_depends_on_the_seed_alone(folder):
     model = Model.load(folder)
     model.adjust("lm", ["sampling.temperature=3.0"])

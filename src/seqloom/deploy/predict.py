@@ -95,10 +95,14 @@ def _rows(task: Task, examples: Iterator[Example | None]) -> Iterator[list[Examp
 
 
 def _parsed(task: Task, source: Path | None, where: str) -> Iterator[Example | None]:
-    """Examples line by line, None for a line without text, so that line by line goes out too."""
+    """Examples line by line, None for a line without text, so that line by line goes out too.
+
+    What continues a text begins from nothing there.
+    """
     for number, line in lines(source) if source else numbered(sys.stdin.buffer, where):
         try:
-            yield {**task.reader.parse(line), "line": number} if line.strip() else None
+            said = line.strip() or task.head.continues
+            yield {**task.reader.parse(line), "line": number} if said else None
         except DataError as fault:
             raise DataError(fault.what, where, number) from None
 

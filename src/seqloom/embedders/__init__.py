@@ -63,12 +63,16 @@ class Embedder(nn.Module, Part):
         """The vectors of its vocabulary as one table (words, size); None where it has none of that form."""
         return None
 
-    def scores(self, hidden: Tensor) -> Tensor:
-        """Scores (..., words) of its vocabulary's words by their vectors, for hidden (..., size)."""
+    def whole(self) -> Tensor:
+        """The same, put together where it is of another form; only where `scoring`."""
         rows = self.rows()
         if rows is None:
             raise TypeError(f"{type(self).__name__} scores no words")
-        return functional.linear(hidden, rows)
+        return rows
+
+    def scores(self, hidden: Tensor) -> Tensor:
+        """Scores (..., words) of its vocabulary's words by their vectors, for hidden (..., size)."""
+        return functional.linear(hidden, self.whole())
 
     def weights(self, text: Text) -> dict[str, Tensor]:
         """How much each of the sets that it mixes counts for each token: (batch, time) by name; {} if it mixes none."""

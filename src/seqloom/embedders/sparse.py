@@ -97,6 +97,11 @@ class Sparse(Embedder):
         vectors: Tensor = self.table(self.unknown(text.ids[self.vocabulary]))
         return vectors if self.rotation is None else vectors @ self.rotation
 
+    def whole(self) -> Tensor:
+        """The vectors (words, size), zeros with them."""
+        table = self.table.dense()
+        return table if self.rotation is None else table @ self.rotation
+
     def scores(self, hidden: Tensor) -> Tensor:
         """Scores (..., words) by the words' vectors, for hidden (..., size)."""
         return self.table.scores(hidden if self.rotation is None else hidden @ self.rotation.t())

@@ -42,9 +42,13 @@ class Read:
 
 
 class Continued(Table):
-    """How a text is continued: at most `limit` words, drawn as `temperature`, `top_k` and `nucleus` say."""
+    """How a text is continued: at most `limit` words, drawn as `temperature`, `top_k` and `nucleus` say.
+
+    `stop`: whether it ends where the end symbol is drawn, or goes on past it to the limit.
+    """
 
     limit: Count = 50
+    stop: bool = True
     temperature: Weight = 1.0
     top_k: Count | None = None
     nucleus: Annotated[float, Limits(gt=0, le=1)] = 1.0
@@ -139,7 +143,9 @@ class Language(Head):
         """The conventions of its figures."""
         how = f"text read in {config.streams} streams, the state carried along"
         more = [f"{name} {dict(one)}" for name in ("cache", "dynamic") if (one := getattr(config, name))]
-        return "; ".join(["perplexity of all tokens but each stream's first, end symbols included", how, *more])
+        alone = ["accuracy without the cache"] if config.cache else []
+        of = "perplexity of all tokens but each stream's first, end symbols included"
+        return "; ".join([of, how, *more, *alone])
 
     @classmethod
     def reading(cls, config: Any) -> tuple[int, int]:
@@ -169,7 +175,6 @@ class Language(Head):
             self.mixture = MixtureOfSoftmaxes(size, width, config.experts, config.expert_dropout)
         self.split: SplitSoftmax | None = None
         if config.cuts:
-            self._dense()
             self.split = SplitSoftmax(width, config.cuts, len(self.words))
 
     @property
@@ -204,10 +209,8 @@ class Language(Head):
         scored = self.route.embedder.scores(vectors) if table is None else functional.linear(vectors, table)
         return scored + self.bias
 
-    def _dense(self) -> Tensor:
-        table = self._table()
-        if table is None:
-            raise ConfigError("head language: cuts need an embedder with one whole table; leave cuts out")
+    def _whole(self) -> Tensor:
+        table: Tensor = self.route.embedder.whole() if self.weight is None else self.weight
         return table
 
     def log_probabilities(self, states: Tensor) -> Tensor:
@@ -216,7 +219,7 @@ class Language(Head):
             vectors, priors = self.mixture(states)
             return mixed(vectors, priors, self._scores)
         if self.split is not None:
-            return self.split.log_probabilities(states, self._dense(), self.bias)
+            return self.split.log_probabilities(states, self._whole(), self.bias)
         return self._scores(states).float().log_softmax(-1)
 
     def loss(self, states: Tensor, gold: Tensor) -> Tensor:
@@ -227,7 +230,7 @@ class Language(Head):
             return mixture_loss(vectors[real], priors[real], gold[real], self._scores)
         flat, right = (states.flatten(0, 1), gold.flatten()) if bool(real.all()) else (states[real], gold[real])
         if self.split is not None:
-            return self.split.loss(flat, right, self._dense(), self.bias)
+            return self.split.loss(flat, right, self._whole(), self.bias)
         if (table := self._table()) is not None:
             return linear_cross_entropy(flat, table, self.bias, right)
         return functional.cross_entropy(self._scores(flat).float(), right, reduction="sum")
@@ -272,8 +275,8 @@ class Language(Head):
         drawn = Sampling(how.temperature, how.top_k, how.nucleus, how.seed)
         writer = _Continuing(self, output.scores)
         limits = torch.full((len(batch),), how.limit, device=self.bias.device)
-        end = self.words.id(self.config.end)
-        found = sample(writer, limits, drawn, 1, start=end, end=end)
+        start = self.words.id(self.config.end)
+        found = sample(writer, limits, drawn, 1, start=start, end=start if how.stop else -1)
         words = [[self.words[word] for word in one.words] for (one,) in found]
         return [one[::-1] for one in words] if self.route.encoder.backward else words
 

@@ -62,7 +62,7 @@ def sample(
         sampling: how.
         count: texts for each sentence.
         start: the id that stands before the first word.
-        end: the id of the end symbol.
+        end: the id of the end symbol, -1 for none.
         barred: ids that are never written.
     """
     random = torch.Generator().manual_seed(sampling.seed)
