@@ -141,6 +141,18 @@ def test_encode_and_near(model: Model) -> None:
     assert len(model.near("moth", 3)) == 3
 
 
+def test_what_is_no_text_or_model_is_told(model: Model) -> None:
+    with pytest.raises(DataError, match="input:2: a text is a string or a list of tokens, found None"):
+        model.encode(["the moth", None])  # type: ignore[list-item]
+    with pytest.raises(ModelError, match="takes texts or lists of tokens, found 5"):
+        model.predict("pos", [{"text": 5}])
+    with pytest.raises(ConfigError, match="batch is at least 1, not 0"):
+        model.encode(["the moth"], batch=0)
+    for wrong in ([model], "run", (model, "shared", 1)):
+        with pytest.raises(ModelError, match="concat takes models, or pairs of a model and an encoder's name"):
+            seqloom.concat(wrong)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("one", [3, None])
 def test_what_is_no_text_is_refused(model: Model, one: object) -> None:
     with pytest.raises(ModelError, match=f"takes texts, lists of tokens or dicts of them, found {one}"):

@@ -136,11 +136,17 @@ class Model:
                     f"task {mine.name} reads {', '.join(mine.texts)}; {', '.join(lacking)} is missing"
                 )
             raw = {name: text for name in mine.texts if isinstance(text := one[name], str)}
-            cut = {name: list(one[name]) for name in mine.texts if name not in raw}
+            cut = {name: self._words(one[name]) for name in mine.texts if name not in raw}
             return mine.reader.example(raw) | cut
         if len(mine.texts) > 1:
             raise ModelError(f"task {mine.name} reads several texts; give a dict with {', '.join(mine.texts)}")
         return {mine.texts[0]: list(one)}
+
+    @staticmethod
+    def _words(text: Any) -> list[str]:
+        if not isinstance(text, Iterable):
+            raise ModelError(f"takes texts or lists of tokens, found {text!r:.60}")
+        return list(text)
 
     def evaluate(
         self,
@@ -285,10 +291,15 @@ def concat(*models: Model | tuple[Model, str]) -> Concatenation:
     if not models:
         raise ModelError("concat takes at least one model")
     pairs = [one if isinstance(one, tuple) else (one, None) for one in models]
+    for one in pairs:
+        if len(one) != 2 or not isinstance(one[0], Model | Concatenation):
+            raise ModelError(
+                f"concat takes models, or pairs of a model and an encoder's name, found {one[0]!r:.60}"
+            )
     members: list[Whole] = []
     for model, name in pairs:
-        one = model._vectorizer(name)
-        members += one.members if isinstance(one, SideBySide) else [one]
+        found = model._vectorizer(name)
+        members += found.members if isinstance(found, SideBySide) else [found]
     return Concatenation(SideBySide(tuple(members)))
 
 

@@ -46,8 +46,8 @@ def open_bytes(path: str | Path) -> IO[bytes]:
         file = path.open("rb")
     except FileNotFoundError:
         raise DataError(f"no such file{_under_data_root()}", path) from None
-    except (IsADirectoryError, PermissionError) as fault:
-        raise DataError(f"cannot be read: {fault.strerror}", path) from None
+    except (OSError, ValueError) as fault:
+        raise DataError(f"cannot be read: {getattr(fault, 'strerror', None) or fault}", path) from None
     # Pipes cannot be read from their beginning again.
     packed = file.peek(2)[:2] == b"\x1f\x8b"
     return cast("IO[bytes]", gzip.GzipFile(fileobj=file)) if packed else file
@@ -212,23 +212,38 @@ def alone(folder: Path) -> Iterator[None]:
         ConfigError: another process is there.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    if fcntl is None:
+    with _held(folder, os.O_RDONLY, f"another process is at work in {folder}"):
         yield
-        return
-    handle = os.open(folder, os.O_RDONLY)
+
+
+@contextmanager
+def alone_writing(path: Path, out: Path) -> Iterator[None]:
+    """The same for a file that becomes `out`, made empty if need be.
+
+    Raises:
+        ConfigError: another process writes it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _held(path, os.O_RDWR | os.O_CREAT, f"another process is writing {out}"):
+        yield
+
+
+@contextmanager
+def _held(path: Path, how: int, taken: str) -> Iterator[None]:
+    handle = os.open(path, how, 0o666)
     try:
         # Some shared disks know no locks.
         with suppress(OSError):
-            _lock(handle, folder)
+            _lock(handle, taken)
         yield
     finally:
         os.close(handle)
 
 
-def _lock(handle: int, folder: Path) -> None:
+def _lock(handle: int, taken: str) -> None:
+    if fcntl is None:
+        return
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise ConfigError(
-            f"another process is at work in {folder}; wait for it, or name another folder"
-        ) from None
+        raise ConfigError(f"{taken}; wait for it, or give another name") from None

@@ -32,6 +32,22 @@ def whole(corpus):
     return tiny.untrained(config)
 
 
+def test_a_language_model_encodes_texts_without_the_ends_of_its_lines(corpus):
+    (corpus / "lines").write_text("the moth sees\n" * 9)
+    reader = {"type": "lines", "train": str(corpus / "lines")}
+    table = {
+        "embedders": {"words": {"type": "word", "size": 4}},
+        "encoders": {"stack": {"type": "awd", "input": "words", "hidden": 5, "layers": 1}},
+        "tasks": {"lm": {"reader": reader, "encoder": "stack", "head": {"type": "language"}}},
+        "training": {"steps": 1},
+    }
+    model = tiny.untrained(table)
+    own, without = (encode(one, TEXTS, tokens=True) for one in (model, alone(model)))
+    assert [len(one) for one in own] == [3, 1]
+    for one, other in zip(own, without, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 @pytest.mark.parametrize("name", ["shared", "other", "pos"])
 def test_an_encoder_alone_encodes_as_in_its_model(name, whole, tmp_path):
     one = load(saved(alone(whole, name), tmp_path / "one"))

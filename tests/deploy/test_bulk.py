@@ -1,5 +1,7 @@
 """Files of texts into vectors: streamed, resumed, shared out."""
 
+import json
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +11,7 @@ from seqloom import progress
 from seqloom.api import Model, load
 from seqloom.deploy import bulk
 from seqloom.errors import ConfigError, DataError
+from seqloom.files import alone_writing
 from tests import tiny
 
 TEXTS = ["the moth sees", "river", "a grey unheard-of word finds lamp"]
@@ -139,6 +142,32 @@ def test_another_way_that_was_ended_at_its_start_leaves_nothing_to_trust(model, 
     ended(model, monkeypatch, 0, given, out, pool="max")
     model.encode_file(given, out)
     assert out.read_bytes() == (tmp_path / "other.npy").read_bytes()
+
+
+def test_two_calls_do_not_write_one_file(model, given, tmp_path):
+    with (
+        alone_writing(tmp_path / ".one.npy.partial.npy", tmp_path / "one.npy"),
+        pytest.raises(ConfigError, match=r"another process is writing .*one\.npy; wait for it"),
+    ):
+        model.encode_file(given, tmp_path / "one.npy")
+    assert model.encode_file(given, tmp_path / "one.npy")[1] == 12
+
+
+def test_a_process_that_was_killed_is_told_and_nothing_is_lost(model, given, tmp_path, monkeypatch):
+    plain = bulk._shared
+
+    def killed(*arguments):
+        yield next(plain(*arguments))
+        raise BrokenProcessPool
+
+    with monkeypatch.context() as patch:
+        patch.setattr(bulk, "_shared", killed)
+        with pytest.raises(DataError, match="goes on from there, with fewer workers"):
+            model.encode_file(given, tmp_path / "one.npy")
+    assert json.loads((tmp_path / ".one.npy.partial.json").read_text())["lines"] > 0
+    model.encode_file(given, tmp_path / "one.npy")
+    model.encode_file(given, tmp_path / "other.npy")
+    assert (tmp_path / "one.npy").read_bytes() == (tmp_path / "other.npy").read_bytes()
 
 
 @pytest.mark.parametrize("tokens", [False, True])

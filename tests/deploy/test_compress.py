@@ -47,11 +47,15 @@ def test_a_compressed_model_keeps_frequent_words_and_stands_alone(model, tmp_pat
     torch.testing.assert_close(vectors(load(tmp_path / "smaller")), vectors(found.model))
 
 
-def test_what_cannot_be_compressed_is_told(model):
+def test_what_cannot_be_compressed_is_told(model, corpus):
     with pytest.raises(ModelError, match=r"no word embedder is called \"wrds\".*did you mean words"):
         compress(model, 0.5, embedder="wrds")
     with pytest.raises(ConfigError, match="density"):
         compress(model, 0.01, 3)
+    empty = tiny.untrained(tiny.two(corpus))
+    empty.network.embedders["words"].table.weight.data.zero_()
+    with pytest.raises(ModelError, match="nothing to keep"):
+        compress(empty, 0.6, 3)
     again = compress(model, 0.6, 3).model
     with pytest.raises(ModelError, match="section embedders"):
         compress(again, 0.6, 3)

@@ -119,10 +119,22 @@ def test_what_cannot_be_done_is_told(model, corpus):
         expand(model, vectors, how="orthogonal", ridge=1.0)
     with pytest.raises(ModelError, match='no word embedder "wrds"; it has words'):
         expand(model, vectors, embedder="wrds")
+    words = list(vectors.words)
+    for broken in (words[0], "heron"):
+        rows = np.ones((len(words), 4), np.float32)
+        rows[words.index(broken)] = np.nan
+        with pytest.raises(DataError, match=f'the vector of "{broken}"'):
+            expand(model, Vectors.of(words, rows), ["heron"])
     config = tiny.one(corpus)
     config["embedders"]["words"] = {"type": "chars"}
     with pytest.raises(ModelError, match="has no word embedder of its own"):
         expand(Model(tiny.untrained(config)), vectors)
+
+
+def test_figures_of_other_words_are_left_behind(model):
+    model._assembly.figures = {"dev": {"pos": {"accuracy": 90.0}}}
+    wider, _ = expand(model, store(model)[0], ["heron"])
+    assert not wider.figures
 
 
 def test_the_command_tells_the_fit(model, tmp_path, seqloom):

@@ -128,6 +128,16 @@ def test_a_vocabulary_that_does_not_fit_is_told(words, told, tmp_path):
         ),
         (lambda one: one.pop("encoder.weight_hh_l0"), "encoder.weight_hh_l0 is missing"),
         (lambda one: one.pop("encoder.bias_hh_l0"), r"encoder.bias_hh_l0 has shape None, not \(15,\)"),
+        (
+            lambda one: one["src_embedding.weight"].fill_(torch.nan),
+            "src_embedding.weight holds a number that is inf",
+        ),
+        (
+            lambda one: one.update({"encoder.weight_hh_l0": torch.zeros(0, 0)}),
+            "l0 is no plain array of numbers",
+        ),
+        (lambda one: one.update({"encoder.bias_hh_l0": torch.zeros(15).to_sparse()}), "l0 is no plain array"),
+        (lambda one: one.update({"encoder.bias_hh_l9": torch.zeros(15)}), "has a layer 9, and 9 weights"),
         (lambda one: one.update({"encoder.odd": torch.zeros(1)}), r"encoder.odd has shape \(1,\), not None"),
     ],
 )

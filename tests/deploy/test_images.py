@@ -99,6 +99,9 @@ def test_what_cannot_be_read_is_told(names):
     names.write_text("red.png\nnone.png\n")
     with pytest.raises(DataError, match=r"names.txt:2: the image .*none.png cannot be read"):
         features(names)
+    (names.parent / "none.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(20))
+    with pytest.raises(DataError, match=r"names.txt:2: the image .*none.png cannot be read"):
+        features(names)
     names.write_text("\n")
     with pytest.raises(DataError, match="names no images"):
         features(names)

@@ -23,6 +23,15 @@ def test_neighbours_are_the_words_of_highest_cosine(finished: Path) -> None:
     assert {word for word, _ in near(model, "moth", 1000)} == set(others)
 
 
+def test_a_word_is_read_as_the_embedder_reads_it(corpus: Path) -> None:
+    config = tiny.one(corpus)
+    config["embedders"]["words"] |= {"lower": True}
+    model = tiny.untrained(config)
+    assert near(model, "MOTH") == near(model, "moth")
+    with pytest.raises(ModelError, match="count is at least 1, not -1"):
+        near(model, "moth", -1)
+
+
 def test_what_cannot_be_asked_is_told_with_the_choices(corpus: Path) -> None:
     config = tiny.two(corpus)
     config["embedders"] = {

@@ -10,6 +10,7 @@ from seqloom.errors import ConfigError, DataError, ModelError
 from seqloom.evaluation.transfer import SETTINGS, Encoder, Settings, baseline, markdown, transfer
 from seqloom.evaluation.transfer.perceptrons import Perceptron
 from seqloom.evaluation.transfer.tables import read
+from seqloom.evaluation.transfer.vectors import paired
 from seqloom.files import write_json, write_text
 
 QUICK = Settings(
@@ -211,6 +212,7 @@ def test_names_and_settings_that_are_none(root):
     [
         (lambda texts: np.zeros(len(texts)), r"gave an array \(\d+,\) for \d+ texts"),
         (lambda texts: np.full((len(texts), 2), np.nan), "not of finite numbers for"),
+        (lambda texts: np.full((len(texts), 2), "x"), "gave an array of <U1; numbers are needed"),
     ],
 )
 def test_what_is_no_vector_is_refused(root, encode, message):
@@ -332,3 +334,20 @@ def test_encoders_side_by_side_are_measured_also_from_inside(root, finished, tmp
     assert said.code == 0, said.error
     assert read(tmp_path / "pair.json")["name"] == "pair"
     assert "| SICK-E |" in said.out
+
+
+def test_whole_numbers_of_few_bits_do_not_wrap_around():
+    small = np.array([[100, -3]], np.int8)
+    found = Encoder({"": lambda texts: small})._checked("", ["a"])
+    assert paired(found, -found, "two").tolist() == [[200, 6, -10000, -9]]
+
+
+def test_a_damaged_file_of_kept_vectors_is_written_anew(tmp_path, monkeypatch):
+    monkeypatch.setenv("SEQLOOM_CACHE", str(tmp_path))
+    make = {"": lambda texts: np.ones((len(texts), 2))}
+    Encoder(make, "print").table("", ["a", "b"], "texts")
+    (kept,) = tmp_path.rglob("*.npy")
+    whole = kept.read_bytes()
+    kept.write_bytes(whole[:10])
+    assert Encoder(make, "print").table("", ["a", "b"], "texts")[1].shape == (2, 2)
+    assert kept.read_bytes() == whole

@@ -6,6 +6,7 @@ import tempfile
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from io import BytesIO
 from itertools import islice
@@ -19,7 +20,7 @@ import torch
 from seqloom.deploy.concat import opened
 from seqloom.deploy.encode import Pool, Vectorizer
 from seqloom.errors import ConfigError, DataError, SeqloomError
-from seqloom.files import lines, locate, read_json, replacing, take_name, write_json
+from seqloom.files import alone_writing, lines, locate, read_json, replacing, take_name, write_json
 from seqloom.progress import notice, track
 
 CHUNK = 4096
@@ -106,7 +107,7 @@ class _Partial:
     def __post_init__(self) -> None:
         # The note is the first to go, lest a kill leave it beside arrays that it does not tell of.
         names = {"note": "json", "vectors": "npy", "rows": "rows"}
-        self.paths = {key: self.out.with_name(f".{self.out.name}.partial.{end}") for key, end in names.items()}
+        self.paths = {key: _beside(self.out, end) for key, end in names.items()}
         if earlier := self._earlier():
             self.done = earlier
             notice(f"{self.out}: going on after line {earlier.lines:,}")
@@ -114,10 +115,9 @@ class _Partial:
             for key, length in self._lengths(earlier).items():
                 os.truncate(self.paths[key], length)
         else:
-            self.remove()
-            self.out.parent.mkdir(parents=True, exist_ok=True)
+            self.paths["note"].unlink(missing_ok=True)
             self.paths["vectors"].write_bytes(self._head(0))
-            self.paths["rows"].touch()
+            self.paths["rows"].write_bytes(b"")
 
     def _earlier(self) -> Done | None:
         """How far a call with the same key came, where all that it noted is there."""
@@ -169,6 +169,10 @@ class _Partial:
             path.unlink(missing_ok=True)
 
 
+def _beside(out: Path, end: str) -> Path:
+    return out.with_name(f".{out.name}.partial.{end}")
+
+
 def _mapped(path: Path) -> np.ndarray:
     found: np.ndarray = np.load(path, mmap_mode="r")
     return found
@@ -199,31 +203,35 @@ def encode_file(
         workers: how many processes share the lines.
 
     Raises:
-        ConfigError: `out` has another ending or is a folder, or the extra that it needs is not there.
-        DataError: the file is missing, or a line of it is not UTF-8 or cannot be encoded.
+        ConfigError: `out` has another ending or is a folder, another process writes it, or the extra that it needs is
+            not there.
+        DataError: the file is missing, or a line of it is not UTF-8 or cannot be encoded, or a worker was killed.
     """
     _checked(out, tokens)
     table = _parquet() if out.suffix == ".parquet" else None
     if locate(path).exists() and not locate(path).is_file():
         raise DataError("is read twice, first to count its lines; write what comes by a pipe into a file", path)
     count = sum(1 for _ in lines(path))
-    key = [*_identity(path), encoder.digest(), pool, tokens]
-    partial = _Partial(out, encoder.size, Done(key))
-    try:
-        numbered = track(lines(path), f"encoding {path}", count)
-        chunks = _chunks((one for one in numbered if one[0] > partial.done.lines), path)
-        for chunk, piece in _shared(encoder, chunks, pool, tokens, workers):
-            partial.add(piece, sum(not text.strip() for text in chunk.texts))
-    except SeqloomError:
+    with alone_writing(_beside(out, "npy"), out):
+        partial = _Partial(out, encoder.size, Done([*_identity(path), encoder.digest(), pool, tokens]))
+        try:
+            numbered = track(lines(path), f"encoding {path}", count)
+            chunks = _chunks((one for one in numbered if one[0] > partial.done.lines), path)
+            for chunk, piece in _shared(encoder, chunks, pool, tokens, workers):
+                partial.add(piece, sum(not text.strip() for text in chunk.texts))
+        except BrokenProcessPool:
+            what = "a process that encodes was ended from outside, as systems do when memory is short"
+            raise DataError(f"{what}; the same command goes on from there, with fewer workers", path) from None
+        except SeqloomError:
+            partial.remove()
+            raise
+        partial.finish()
+        if table is not None:
+            _write_table(table, partial, path, out, tokens)
+        else:
+            _write_array(partial, out, tokens)
+        _tell(path, partial.done)
         partial.remove()
-        raise
-    partial.finish()
-    if table is not None:
-        _write_table(table, partial, path, out, tokens)
-    else:
-        _write_array(partial, out, tokens)
-    _tell(path, partial.done)
-    partial.remove()
     return partial.done.rows, partial.size
 
 

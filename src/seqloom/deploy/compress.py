@@ -80,6 +80,8 @@ def _named(model: Assembly, embedder: str | None) -> str:
 
 def _filled(settings: dict[str, Any], table: Tensor, model: Assembly) -> tuple[Sparse, float]:
     """The sparse embedder with what there is room for of a table, and the share of its squares, in percent."""
+    if not torch.isfinite(table).all() or not table.any():
+        raise ModelError("the word table is all zero, or not of finite numbers; there is nothing to keep")
     sparse = Sparse(Sparse.Config(**settings), vocabularies=model.vocabularies)
     _, axes = torch.linalg.eigh((table.t() @ table).double())
     axes = axes.flip(1).float()

@@ -14,7 +14,7 @@ from seqloom.data.fields import FormTable, TextField
 from seqloom.data.schedule import in_order
 from seqloom.data.vocabulary import END, SPECIALS, START
 from seqloom.encoders import Encoder
-from seqloom.errors import DataError, ModelError
+from seqloom.errors import ConfigError, DataError, ModelError
 from seqloom.model.folder import Assembly
 from seqloom.model.tables import SECTIONS
 from seqloom.nn.pooling import pool as pooled
@@ -86,7 +86,8 @@ class TextEncoder:
         self.column = self.task.texts[0]
         field = self.task.fields[self.column]
         assert isinstance(field, TextField)
-        self.field = field
+        # Running text would bring its end symbols along.
+        self.field = TextField(field.indexes)
         self.pool: Pool = getattr(self.task.table.head, "pool", "mean") if not self.task.figures else "mean"
         self.known = self.task.vocabularies(model.vocabularies)
         self._last: tuple[Sequence[Raw], _Cut] | None = None
@@ -143,6 +144,8 @@ class TextEncoder:
 
     def _encoded(self, texts: Sequence[Raw], batch: int | None) -> Iterator[tuple[np.ndarray, Encoded]]:
         """Batches of texts of nearly equal lengths: their places and what the encoder makes of them."""
+        if batch is not None and batch < 1:
+            raise ConfigError(f"batch is at least 1, not {batch}")
         columns, tables = self._read(texts)
         if not len(columns):
             return
@@ -168,6 +171,8 @@ class TextEncoder:
         return columns, self.field.tables(columns[column], self.known) if len(columns) else {}
 
     def _tokens(self, text: Raw, number: int) -> list[str]:
+        if not isinstance(text, Iterable):
+            raise DataError(f"a text is a string or a list of tokens, found {text!r:.60}", "input", number)
         tokens = self.task.reader.tokens(text) if isinstance(text, str) else list(text)
         if not tokens:
             raise DataError(

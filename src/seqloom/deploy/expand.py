@@ -104,6 +104,9 @@ def expand(
     shared = _shared(known, vectors, plain=not ridge and how == "least-squares")
     match = _match(vectors, [word for word in asked if word not in known], kept)
     source = vectors.rows(shared).astype(np.float64)
+    if not np.isfinite(source).all():
+        word = shared[int(np.flatnonzero(~np.isfinite(source).all(1))[0])]
+        raise DataError(f'vectors {vectors.name}: the vector of "{word}" is not of finite numbers')
     state, fits = dict(model.network.state_dict()), []
     for name, weight in tables.items():
         own = state[weight].double().numpy()
@@ -119,6 +122,7 @@ def expand(
 def _match(vectors: Vectors, words: Sequence[str], kept: Sequence[str]) -> Match:
     """The vectors of the words to add; a ConfigError where beside those that are kept no word would be known."""
     match = vectors.match(words)
+    match.check(f"vectors {vectors.name}")
     if not match.found.any() and all(word in PRODUCED for word in kept):
         what = f"neither the model nor {vectors.name} knows any of the words, so none would be left"
         raise ConfigError(f"{what}; name others with words (--words)")
@@ -223,10 +227,9 @@ def _nearest(vectors: np.ndarray, among: np.ndarray) -> np.ndarray:
 def _rebuilt(
     model: Assembly, vocabularies: Mapping[str, Vocabulary], weights: Mapping[str, Tensor]
 ) -> Assembly:
+    """The model anew, without its figures, which were measured with other words."""
     try:
-        built = assemble(model.settings, vocabularies, weights)
+        return assemble(model.settings, vocabularies, weights)
     except RuntimeError:
         what = "a part beside its word tables has a weight for each word, such as scores over them"
         raise ModelError(f"{what}; add words to the encoder alone (`seqloom extract`)") from None
-    built.figures = model.figures
-    return built

@@ -1,10 +1,12 @@
 """Files that other programs saved with torch; nothing that such a file holds is run."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from seqloom.errors import ModelError
 
@@ -39,6 +41,21 @@ def read(file: Path, others: bool = False) -> object:
             if not (others and name and name not in empty):
                 raise ModelError(_refused(fault, name), file) from None
             empty.append(name)
+
+
+def weights(table: Mapping[Any, Any]) -> dict[str, Tensor]:
+    """The tensors of a table by name, in float32.
+
+    Raises:
+        ModelError: one is empty, no plain array of real numbers, or holds a number that is not finite.
+    """
+    found = {str(name): one for name, one in table.items() if isinstance(one, Tensor)}
+    for name, one in found.items():
+        if one.layout != torch.strided or one.is_complex() or one.is_quantized or not one.numel():
+            raise ModelError(f"the weight {name} is no plain array of numbers, or has none")
+        if not one.isfinite().all():
+            raise ModelError(f"the weight {name} holds a number that is infinite or NaN")
+    return {name: one.float() for name, one in found.items()}
 
 
 def _refused(fault: Exception, name: str) -> str:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from seqloom.data.vocabulary import END, PADDING, PRODUCED, START, UNKNOWN, Vocabulary
+from seqloom.deploy import foreign
 from seqloom.errors import ModelError
 
 SPECIAL = (START, PADDING, END, UNKNOWN)
@@ -97,7 +98,7 @@ class SentenceEncoder:
         """
         if not isinstance(held, Mapping):
             raise ModelError(f"the file should hold a table of weights, found {type(held).__name__}")
-        own = {str(name).removeprefix("module."): one for name, one in held.items() if isinstance(one, Tensor)}
+        own = {name.removeprefix("module."): one for name, one in foreign.weights(held).items()}
         if WORDS not in own:
             raise ModelError(f"the weight {WORDS} is missing")
         if own[WORDS].dim() != 2:
@@ -149,6 +150,8 @@ def _form(recurrent: Mapping[str, Tensor], size: int) -> dict[str, Any]:
         raise ModelError("encoder.weight_hh_l0 is missing, or is neither a GRU's nor an LSTM's")
     hidden, gates = first.shape[1], first.shape[0] // first.shape[1]
     layers = 1 + max(int(found[3]) for name in recurrent if (found := _ENCODER.fullmatch(name)))
+    if layers > len(recurrent):
+        raise ModelError(f"its encoder has a layer {layers - 1}, and {len(recurrent)} weights in all")
     both = "weight_hh_l0_reverse" in recurrent
     expected = dict(_shapes(size, hidden, gates, layers, both))
     wrong = [name for name in {**expected, **recurrent} if expected.get(name) != _shape(recurrent.get(name))]

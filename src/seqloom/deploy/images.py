@@ -112,7 +112,7 @@ def _opened(names: Path, number: int, path: Path) -> Any:
     try:
         with Image.open(path) as image:
             return image.convert("RGB")
-    except OSError as fault:
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as fault:
         raise DataError(f"the image {path} cannot be read ({fault})", names, number) from None
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from seqloom.data.vocabulary import SPECIALS, Vocabulary
+from seqloom.deploy import foreign
 from seqloom.errors import ModelError
 from seqloom.metrics import outside
 
@@ -44,6 +45,7 @@ class Checkpoint:
         weights = _table(held, "model", "lstm_crf")
         if odd := [name for name, one in weights.items() if not isinstance(one, Tensor)]:
             raise ModelError(f"model.lstm_crf.{odd[0]} is not a tensor")
+        weights = foreign.weights(weights)
         words, characters = (_symbols(held, name, (PADDING, UNKNOWN)) for name in ("token", "char"))
         return cls(weights, _table(held, "args"), words, characters, _symbols(held, "label", (PADDING,)))
 

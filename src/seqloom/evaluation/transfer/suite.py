@@ -4,6 +4,7 @@ import platform
 import signal
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date
@@ -16,7 +17,7 @@ import numpy as np
 import torch
 
 from seqloom.config import unknown
-from seqloom.errors import ConfigError
+from seqloom.errors import ConfigError, ModelError
 from seqloom.evaluation.transfer import protocols, retrieval, similarity
 from seqloom.evaluation.transfer.corpora import Absent, Corpus
 from seqloom.evaluation.transfer.settings import SETTINGS, Settings
@@ -216,6 +217,9 @@ def _runner(workers: int) -> Iterator[Run]:
     pool = ProcessPoolExecutor(workers, get_context("spawn"), _begin)
     try:
         yield lambda job: pool.submit(score, job)
+    except BrokenProcessPool:
+        what = "a process that scores was ended from outside, as systems do when memory is short"
+        raise ModelError(f"{what}; take fewer workers") from None
     finally:
         pool.shutdown(cancel_futures=True)
 

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -53,8 +54,10 @@ class Encoder:
     def _vectors(self, pool: str, texts: Sequence[str], digest: str, what: str) -> np.ndarray:
         path = cache_root().parent / "transfer" / f"{digest}.npy"
         if self.fingerprint and path.is_file():
-            kept: np.ndarray = np.load(path, allow_pickle=False)
-            return kept
+            # A damaged file is written anew.
+            with suppress(ValueError, EOFError):
+                kept: np.ndarray = np.load(path, allow_pickle=False)
+                return kept
         chunks = [texts[start : start + CHUNK] for start in range(0, len(texts), CHUNK)]
         found = np.concatenate([self._checked(pool, chunk) for chunk in track(chunks, f"encoding {what}")])
         if self.fingerprint:
@@ -72,6 +75,10 @@ class Encoder:
             raise ModelError(
                 f"gave an array {found.shape} for {len(texts)} texts; ({len(texts)}, size) is needed"
             )
+        if found.dtype.kind not in "fiub":
+            raise ModelError(f"gave an array of {found.dtype}; numbers are needed")
+        # Whole numbers of few bits would wrap around in differences and products.
+        found = found if found.dtype == np.float64 else found.astype(np.float32)
         if not np.isfinite(found).all():
             place = int(np.flatnonzero(~np.isfinite(found).all(1))[0])
             raise ModelError(f'gave a vector that is not of finite numbers for "{texts[place]:.60}"')
