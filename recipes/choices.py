@@ -120,6 +120,8 @@ def main() -> None:
         "by part of speech": dict(sorted(by_tag.items())),
         "by how often a word occurs": {name: by_band[name] for _, name in BANDS if name in by_band},
     }
+    if not all(found.values()):
+        raise ConfigError(f"no group of words is large enough for a mean; read more than {len(rows)} sentences")
     for title, groups in found.items():
         print(f"{title}\n\n{table(groups)}\n")
     print(draw(found, words.out))

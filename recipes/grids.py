@@ -7,7 +7,8 @@ them), there is full-ROW-COLUMN too, which leaves them out, takes those of `full
 where it is `large`, all of it is. With `mean`, the table ends with the mean of each column that is whole. `seeds`
 stands for the grid, a row or a column, of which the last has its way. A column `of` another one does not train: it has
 that one's model, its head used by the settings of `adjust`. A column with `line` and `at` is a point of curves, whose
-`plot` and `axis` the grid says.
+`plot` and `axis` the grid says. With `course`, the words for what its curves show, a grid's figures on dev are recorded
+by epoch and can be drawn as they rose.
 """
 
 from collections.abc import Iterator, Mapping
@@ -27,7 +28,8 @@ def expanded(listed: Mapping[str, Any]) -> dict[str, Row]:
     found = {name: row for name, row in listed.items() if name != "grids"}
     for grid in listed.get("grids", {}).values():
         for row, column in product(grid["rows"], grid["columns"]):
-            found[f"{row}-{column}"] = _cell(grid, row, column, "small") | _large(grid)
+            large = _large(grid) | _large(grid["rows"][row]) | _large(grid["columns"][column])
+            found[f"{row}-{column}"] = _cell(grid, row, column, "small") | large
             if "small" in grid:
                 found[f"full-{row}-{column}"] = _cell(grid, row, column, "full") | {"large": True}
     return found
@@ -50,6 +52,7 @@ def _cell(grid: Grid, row: str, column: str, size: str) -> Row:
         "rival": of_row.get("rival"),
         "published": of_row.get("published", {}).get(column),
         "data": "; ".join(described),
+        "course": "course" in grid,
         **(_point(grid, of_row.get("title", row), of_column) if "line" in of_column else {}),
     } | (_borrowed(f"{row}-{trained}", of_column, size) if "of" in of_column else {})
 
@@ -71,6 +74,8 @@ def table(grid: Grid, known: Mapping[str, Row]) -> Iterator[str]:
     yield f"| data | rival | {' | '.join(columns.values())} |"
     yield f"|{'---|' * (2 + len(columns))}"
     for name, row in grid["rows"].items():
+        if row.get("large") and not any(f"{name}-{column}" in known for column in columns):
+            continue
         cells = [_figure(known.get(f"{name}-{column}"), row, column) for column in columns]
         rival = row.get("rival")
         yield f"| {row.get('title', name)} | {'' if rival is None else rival} | {' | '.join(cells)} |"
@@ -82,6 +87,26 @@ def _mean(grid: Grid, known: Mapping[str, Row], column: str) -> str:
     """The mean of a column, where all of its cells are known."""
     cells = [known.get(f"{row}-{column}") for row in grid["rows"]]
     return f"{fmean(one['value'] for one in cells if one):.1f}" if all(cells) else "–"
+
+
+def draw_course(grid: Grid, known: Mapping[str, Row], path: Path) -> Path | None:
+    """Draw each cell's figure on dev over the epochs; returns the file, None if nothing is known."""
+    titles = {
+        f"{row}-{column}": one.get("title", column)
+        for row in grid["rows"]
+        for column, one in grid["columns"].items()
+    }
+    there = {
+        title: known[name]["course"] for name, title in titles.items() if known.get(name, {}).get("course")
+    }
+    if not there:
+        return None
+    with styled():
+        figure, axes = panels([grid["course"]], grid["plot"], grid["note"], key(there))
+        for place, points in enumerate(there.values()):
+            axes[0].plot(*zip(*points, strict=True), **line(place), marker="o", markersize=4)
+        axes[0].set_xlabel("epochs")
+        return save(figure, path)
 
 
 def _figure(result: Row | None, row: Mapping[str, Any], column: str) -> str:

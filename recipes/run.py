@@ -3,15 +3,17 @@
 `recipes/SYSTEM/experiments.toml` lists them: a configuration, its settings, the figure that counts. Each result is
 written to `recipes/SYSTEM/results/NAME.json`, one object a file. From these files the tables and plots of the READMEs
 are written anew: what stands between `<!-- end -->` and one of `<!-- results: PATTERN -->`, `<!-- grid: NAME -->`,
-`<!-- curves: PATTERN in FILE.png -->`, `<!-- gains: NAME in FILE.png -->` and, for the reports of `seqloom transfer`
-in a folder, `<!-- suite: FOLDER in FILE.png -->`; the project's own README says `results of SYSTEM: PATTERN`. A run
-that was interrupted is resumed; one that is recorded is skipped unless --again is given.
+`<!-- curves: PATTERN in FILE.png -->`, `<!-- gains: NAME in FILE.png -->`, `<!-- course: NAME in FILE.png -->` and, for
+the reports of `seqloom transfer` in a folder, `<!-- suite: FOLDER in FILE.png -->`; the project's own README says
+`results of SYSTEM: PATTERN`. A run that was interrupted is resumed; one that is recorded is skipped unless it is named,
+and learnt anew with --again. A file of a result is only written where its figures are others.
 """
 
 import argparse
 import json
 import platform
 import re
+import shutil
 import sys
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -28,16 +30,17 @@ import torch
 
 import seqloom
 from seqloom.api import Model
-from seqloom.errors import ConfigError
+from seqloom.config import unknown
+from seqloom.errors import ConfigError, SeqloomError
 from seqloom.evaluation.transfer import tables as suites
 from seqloom.experiment import open_config, run
-from seqloom.files import write_json, write_text
+from seqloom.files import read_json, write_json, write_text
 from seqloom.training import transfers
 from seqloom.training.report import events
 
 ROOT = Path(__file__).parent
 MARKED = re.compile(
-    r"(?P<open><!-- (?P<what>results|curves|grid|gains|suite)(?: of (?P<system>\w+))?: "
+    r"(?P<open><!-- (?P<what>results|curves|grid|gains|course|suite)(?: of (?P<system>\w+))?: "
     r"(?P<pattern>\S+)(?: in (?P<file>\S+))? -->\n)"
     r"(?P<body>.*?)<!-- end -->",
     re.DOTALL,
@@ -62,11 +65,13 @@ def results(system: str) -> dict[str, Row]:
     return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in paths}
 
 
-def perform(system: str, name: str, row: Row, runs: Path) -> Row:
-    """Train an experiment with each of its seeds; returns what is to be recorded."""
+def perform(system: str, name: str, row: Row, runs: Path, again: bool = False) -> Row:
+    """Train an experiment with each of its seeds, in new run folders if `again`; returns what is to be recorded."""
     config = ROOT / system / row["config"]
     seeds = list(range(1, row.get("seeds", 1) + 1))
     values, seconds = [], 0.0
+    if again and "adjust" not in row:
+        shutil.rmtree(runs / system / row.get("run", name), ignore_errors=True)
     for seed in seeds:
         source = open_config(config, [*row.get("set", []), f"seed={seed}"])
         folder = runs / system / row.get("run", name) / f"seed-{seed}"
@@ -76,7 +81,15 @@ def perform(system: str, name: str, row: Row, runs: Path) -> Row:
         test = result.test[task] if "adjust" not in row else adjusted(folder, task, row["adjust"])
         values.append(test[figure])
         print(f"{system}/{name} seed {seed}: {figure} {values[-1]:.2f}", flush=True)
-    return recorded(system, name, row, values, seeds) | {"minutes": round(seconds / 60, 1)}
+    more = {"course": course(runs / system / name / "seed-1", row["watch"])} if row.get("course") else {}
+    return recorded(system, name, row, values, seeds) | {"minutes": round(seconds / 60, 1), **more}
+
+
+def course(folder: Path, watch: str) -> list[tuple[float, float]]:
+    """A run's figure on dev by epoch: it is evaluated once in each."""
+    task, figure = watch.split(".")
+    told = [one for one in events(folder) if one["event"] == "evaluate" and one["split"] == "dev"]
+    return [(round(one["step"] / told[0]["step"], 2), round(one["figures"][task][figure], 2)) for one in told]
 
 
 def adjusted(folder: Path, task: str, settings: Sequence[str]) -> Mapping[str, float]:
@@ -115,6 +128,8 @@ def difference(system: str, name: str, row: Row, known: Mapping[str, Row]) -> Ro
     pair = [known.get(one) for one in row["gain"]]
     if pair[0] is None or pair[1] is None:
         return None
+    if pair[0]["seeds"] != pair[1]["seeds"]:
+        return None
     values = [better - base for better, base in zip(pair[0]["values"], pair[1]["values"], strict=True)]
     minutes = round(pair[0]["minutes"] + pair[1]["minutes"], 1)
     return recorded(system, name, row, values, pair[0]["seeds"]) | {"minutes": minutes}
@@ -145,7 +160,7 @@ def _fresh(found: re.Match[str], system: str, own: str | None, folder: Path) -> 
         return found[0]
     if found["what"] == "suite":
         return f"{found['open']}{_suite(found, folder)}\n<!-- end -->"
-    if found["what"] in ("grid", "gains"):
+    if found["what"] in ("grid", "gains", "course"):
         return (
             f"{found['open']}{_grid(found, listed_in(system)['grids'], results(system), folder)}\n<!-- end -->"
         )
@@ -164,7 +179,8 @@ def _grid(found: re.Match[str], listed: Mapping[str, Any], known: Mapping[str, R
     grid = listed[found["pattern"]]
     if found["what"] == "grid":
         return "\n".join(grids.table(grid, known))
-    return _plot(found, folder, grid["plot"], grids.draw, grid, known)
+    draw = grids.draw if found["what"] == "gains" else grids.draw_course
+    return _plot(found, folder, grid["plot"], draw, grid, known)
 
 
 def _suite(found: re.Match[str], folder: Path) -> str:
@@ -192,10 +208,13 @@ def main() -> None:
     parser.add_argument("system", help="a folder of recipes, such as mlmt")
     parser.add_argument("names", nargs="*", help="experiments; all that are not recorded yet, if none is named")
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="where the run folders go")
-    parser.add_argument("--again", action="store_true", help="run what is recorded already, too")
+    parser.add_argument("--again", action="store_true", help="learn anew, in new run folders")
     parser.add_argument("--tables", action="store_true", help="only write the tables and plots anew")
     words = parser.parse_args()
     torch.set_num_threads(1)
+    systems = sorted(path.parent.name for path in ROOT.glob("*/experiments.toml"))
+    if words.system not in systems:
+        raise ConfigError(unknown("system", words.system, systems))
     if not words.tables:
         record(words)
     write_tables(words.system)
@@ -204,14 +223,26 @@ def main() -> None:
 def record(words: argparse.Namespace) -> None:
     """Run and record experiments, the gains after all others."""
     listed, folder = experiments(words.system), ROOT / words.system / "results"
+    for name in words.names:
+        if name not in listed:
+            raise ConfigError(unknown("experiment", name, listed))
     todo = {name: listed[name] for name in words.names or listed if words.names or "large" not in listed[name]}
     for name, row in todo.items():
         if "gain" not in row and (words.again or words.names or not (folder / f"{name}.json").exists()):
-            write_json(folder / f"{name}.json", perform(words.system, name, row, words.runs))
+            keep(folder / f"{name}.json", perform(words.system, name, row, words.runs, words.again))
     for name, row in listed.items():
         if "gain" in row and (gain := difference(words.system, name, row, results(words.system))):
-            write_json(folder / f"{name}.json", gain)
+            keep(folder / f"{name}.json", gain)
+
+
+def keep(path: Path, row: Row) -> None:
+    """Write a result, unless the same figures are there: they are of the day and the versions that are told."""
+    if not path.exists() or read_json(path).get("values") != row["values"]:
+        write_json(path, row)
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except SeqloomError as fault:
+        sys.exit(str(fault))

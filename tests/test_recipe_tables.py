@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from seqloom.errors import ConfigError
+
 RECIPES = Path(__file__).parent.parent / "recipes"
 LISTED = "\n".join(
     f"[tag-{n}-{name}]\nwatch = 'nl.f1'\ncurve = ['Dutch', '{name}']\nat = {n}\nrival = {n / 10}\n"
@@ -176,7 +178,9 @@ def test_gains_are_over_the_column_of_no_size(grid, monkeypatch):
 
 def test_full_sizes_are_only_run_where_they_are_named(grid, monkeypatch):
     ran = []
-    monkeypatch.setattr(grid, "perform", lambda system, name, row, runs: ran.append(name) or {})
+    monkeypatch.setattr(
+        grid, "perform", lambda system, name, row, runs, again: ran.append(name) or {"values": [1]}
+    )
     monkeypatch.setattr(sys, "argv", ["run.py", "made"])
     monkeypatch.setattr(grid, "write_tables", lambda system: None)
     grid.main()
@@ -184,6 +188,61 @@ def test_full_sizes_are_only_run_where_they_are_named(grid, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["run.py", "made", "full-two-more"])
     grid.main()
     assert ran[-1] == "full-two-more"
+
+
+def test_what_is_not_listed_is_told_with_what_is(grid, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["run.py", "mad"])
+    with pytest.raises(ConfigError, match='no system "mad"; did you mean "made"'):
+        grid.main()
+    monkeypatch.setattr(sys, "argv", ["run.py", "made", "one-word"])
+    with pytest.raises(ConfigError, match='no experiment "one-word"; did you mean "one-words"'):
+        grid.main()
+
+
+def test_a_result_keeps_its_day_as_long_as_its_figures_are_the_same(run, tmp_path):
+    path = tmp_path / "one.json"
+    run.keep(path, {"values": [1.0], "date": "2020-01-01"})
+    run.keep(path, {"values": [1.0], "date": "2030-01-01"})
+    assert json.loads(path.read_text())["date"] == "2020-01-01"
+    run.keep(path, {"values": [2.0], "date": "2030-01-01"})
+    assert json.loads(path.read_text())["date"] == "2030-01-01"
+
+
+COURSE = """
+[grids.recite]
+config = "recite.yaml"
+course = "words right"
+plot = "By heart"
+note = "of a text"
+[grids.recite.columns.dense]
+[grids.recite.columns.sparse]
+[grids.recite.rows.text]
+watch = "lm.accuracy"
+[grids.recite.rows.licensed]
+watch = "lm.accuracy"
+large = true
+"""
+
+
+def test_figures_on_dev_are_recorded_by_epoch_and_drawn(run, tmp_path, monkeypatch):
+    (run.ROOT / "made" / "experiments.toml").write_text(COURSE)
+    listed = run.experiments("made")
+    assert [listed[name].get("large") for name in ("text-dense", "licensed-dense")] == [None, True]
+    told = [
+        {"event": "evaluate", "split": "dev", "step": step, "figures": {"lm": {"accuracy": value}}}
+        for step, value in ((50, 20.0), (100, 30.5), (104, 31.0))
+    ]
+    monkeypatch.setattr(run, "events", lambda folder: [{"event": "start"}, *told])
+    found = run.course(tmp_path, "lm.accuracy")
+    assert found == [(1.0, 20.0), (2.0, 30.5), (2.08, 31.0)]
+    row = json.loads(result("text-dense", 31.0)) | {"course": found}
+    drawn = {}
+    monkeypatch.setattr(run.grids, "save", lambda figure, path: drawn.setdefault("figure", figure))
+    grid = run.listed_in("made")["grids"]["recite"]
+    run.grids.draw_course(grid, {"text-dense": row}, Path("unused"))
+    assert drawn["figure"].axes[0].lines[0].get_xydata().tolist() == [list(one) for one in found]
+    assert run.grids.draw_course(grid, {}, Path("unused")) is None
+    assert [line.split(" | ")[0] for line in run.grids.table(grid, {"text-dense": row})][2:] == ["| text"]
 
 
 def test_reports_of_the_transfer_suite_become_a_table(grid, tmp_path, monkeypatch):
