@@ -1,14 +1,15 @@
 """Grids of experiments: one configuration with rows of data and columns of settings, as the tables of papers are.
 
 A table `[grids.NAME]` of `experiments.toml` has a `config`, settings that hold throughout (`set`), `rows` and
-`columns`. Each row says its `watch`, and each row and column may `set` more and describe its `data`. The experiment
-of a row and a column is called ROW-COLUMN. Where the grid has `small`, settings for a laptop (rows may have more of
-them), there is full-ROW-COLUMN too, which leaves them out, takes those of `full` and is only run where it is named;
-where it is `large`, all of it is. With `mean`, the table ends with the mean of each column that is whole. `seeds`
-stands for the grid, a row or a column, of which the last has its way. A column `of` another one does not train: it has
-that one's model, its head used by the settings of `adjust`. A column with `line` and `at` is a point of curves, whose
-`plot` and `axis` the grid says. With `course`, the words for what its curves show, a grid's figures on dev are recorded
-by epoch and can be drawn as they rose.
+`columns`. Each row says its `watch`, and each row and column may `set` more and describe its `data`. The experiment of
+a row and a column is called ROW-COLUMN. Where the grid has `small`, settings for a laptop (rows may have more of
+them), there is full-ROW-COLUMN too, which leaves them out, takes those of `full` and is only run where it is named; of
+a `large` row or column there is this one alone, and a grid that is `large` is run as it stands, where it is named.
+With `mean`, the table ends with the mean of each column that is whole. `seeds` stands for the grid, a row or a column,
+of which the last has its way. A column `of` another one does not train: it has that one's model, its head used by the
+settings of `adjust`. A column with `line` and `at` is a point of curves, whose `plot` and `axis` the grid says. With
+`course`, the words for what its curves show, a grid's figures on dev are recorded by epoch and can be drawn as they
+rose.
 """
 
 from collections.abc import Iterator, Mapping
@@ -29,7 +30,8 @@ def expanded(listed: Mapping[str, Any]) -> dict[str, Row]:
     for grid in listed.get("grids", {}).values():
         for row, column in product(grid["rows"], grid["columns"]):
             large = _large(grid) | _large(grid["rows"][row]) | _large(grid["columns"][column])
-            found[f"{row}-{column}"] = _cell(grid, row, column, "small") | large
+            if not (large and "small" in grid):
+                found[f"{row}-{column}"] = _cell(grid, row, column, "small") | large
             if "small" in grid:
                 found[f"full-{row}-{column}"] = _cell(grid, row, column, "full") | {"large": True}
     return found

@@ -254,9 +254,11 @@ def test_seeds_and_grid_run_each_in_its_folder_and_are_summed_up(corpus: Path, t
     assert folders == [tmp_path / "out" / point / f"seed-{seed}" for point in found for seed in (5, 6)]
     assert [json.loads((one / "result.json").read_text())["step"] for one in folders] == [2, 2, 4, 4]
     summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    dev = [statistics.fmean(one.dev["pos"]["accuracy"] for one in results) for results in found.values()]
     for point, results in found.items():
         values = [result.test["pos"]["accuracy"] for result in results]
         assert summary[point]["seeds"] == 2
+        assert summary[point]["best"] == (point == list(found)[dev.index(max(dev))])
         assert summary[point]["test"]["pos"]["accuracy"] == {
             "mean": statistics.fmean(values),
             "spread": statistics.stdev(values),

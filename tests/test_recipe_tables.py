@@ -107,6 +107,9 @@ set = ["words=more"]
 size = 100
 line = "better"
 at = 7
+[grids.both.columns.most]
+large = true
+full = ["words=most"]
 [grids.both.columns.told]
 of = "more"
 adjust = ["beam=1"]
@@ -141,9 +144,11 @@ def test_a_grid_is_an_experiment_for_each_row_and_column(grid):
     assert list(listed) == [
         f"{size}{row}-{column}"
         for row in ("one", "two")
-        for column in ("words", "more", "told")
+        for column in ("words", "more", "most", "told")
         for size in ("", "full-")
+        if (size, column) != ("", "most")
     ]
+    assert listed["full-one-most"]["set"] == ["hidden=300", "data=one", "words=most"]
     assert listed["two-more"]["set"] == ["hidden=10", "epochs=1", "words=more"]
     assert listed["full-one-more"]["set"] == ["hidden=300", "data=one", "words=more"]
     assert listed["one-words"]["published"] == 94.9
@@ -159,9 +164,9 @@ def test_a_grid_is_an_experiment_for_each_row_and_column(grid):
 def test_a_grid_is_written_as_a_table_and_its_gains_are_drawn(grid):
     grid.write_tables("made")
     page = (grid.ROOT / "made" / "README.md").read_text()
-    assert "| data | rival | words | more | told |\n|---|---|---|---|---|" in page
-    assert "| One | 90.6 | 90.0 (94.9) | 91.5 ± 0.2 | – |" in page
-    assert "| two |  | – | 80.5 | – |\n| mean | | – | 86.0 | – |\n" in page
+    assert "| data | rival | words | more | most | told |\n|---|---|---|---|---|---|" in page
+    assert "| One | 90.6 | 90.0 (94.9) | 91.5 ± 0.2 | – | – |" in page
+    assert "| two |  | – | 80.5 | – | – |\n| mean | | – | 86.0 | – | – |\n" in page
     assert "![What they bring](gains.png)" in page
 
 

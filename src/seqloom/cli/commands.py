@@ -153,7 +153,7 @@ def _tell(result: Any) -> None:
 
 
 def _tell_many(results: dict[str, list[Any]]) -> None:
-    from seqloom.experiment import summary
+    from seqloom.experiment import best, summary
 
     for point, runs in results.items():
         told = summary(runs)
@@ -164,6 +164,8 @@ def _tell_many(results: dict[str, list[Any]]) -> None:
                     f"{name} {one['mean']:.2f} ± {one['spread']:.2f}" for name, one in figures.items()
                 )
                 show(f"  {split:<5} {task:<16} {cells}")
+    if len(results) > 1 and (chosen := best(results)):
+        show(f"best on dev: {chosen}")
 
 
 @app.command()

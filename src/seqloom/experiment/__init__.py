@@ -1,6 +1,7 @@
 """An experiment: the root table, its check, and runs of it; one, one a seed, or one for each point of a grid."""
 
 from seqloom.experiment.many import SUMMARY as SUMMARY
+from seqloom.experiment.many import best as best
 from seqloom.experiment.many import points as points
 from seqloom.experiment.many import run_many as run_many
 from seqloom.experiment.many import summary as summary

@@ -1,7 +1,7 @@
 """Many runs: one a seed, one a point of a grid, and the mean and spread of their figures."""
 
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -58,7 +58,7 @@ def run_many(
     """Run every point of a grid with every seed, each in a folder of its own; results by point.
 
     Seeds are the configuration's and those that follow it. `summary.json` holds the mean and the spread (sample
-    standard deviation) of every figure at every point.
+    standard deviation) of every figure at every point, and which is `best` by what is watched on dev.
 
     Args:
         path: the configuration.
@@ -84,8 +84,19 @@ def run_many(
     for folder, (name, mine) in todo.items():
         result = run(open_config(path, mine), folder, resume=resume, writers=follow(folder))
         found.setdefault(name, []).append(result)
-    write_json(Path(out) / SUMMARY, {name: summary(results) for name, results in found.items()})
+    told = {name: summary(results) | {"best": name == best(found)} for name, results in found.items()}
+    write_json(Path(out) / SUMMARY, told)
     return found
+
+
+def best(found: Mapping[str, Sequence[Result]]) -> str | None:
+    """The point whose watched figure on dev is the best, by the mean over its runs; None where a run has none."""
+    watched = {name: [one.watched for one in results] for name, results in found.items()}
+    if any(value is None for values in watched.values() for value in values):
+        return None
+    return max(
+        watched, key=lambda name: statistics.fmean(value for value in watched[name] if value is not None)
+    )
 
 
 def summary(results: Sequence[Result]) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """One run: from a checked configuration to a trained model in a run folder, with its figures."""
 
+import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
@@ -51,6 +52,7 @@ class Result:
         best_step: the step of the best model.
         dev: its figures on dev, by task and name.
         test: its figures on test.
+        watched: the figure on dev that the best model was chosen by, with a minus where less is better; None without.
     """
 
     folder: Path
@@ -58,6 +60,7 @@ class Result:
     best_step: int
     dev: Mapping[str, Mapping[str, float]]
     test: Mapping[str, Mapping[str, float]]
+    watched: float | None = None
 
 
 def run(source: Source, out: str | Path, *, resume: bool = False, writers: Sequence[Writer] = ()) -> Result:
@@ -311,7 +314,8 @@ def _finish(trainer: Trainer, out: Path) -> Result:
             test[name] = evaluate(model.network, batcher, what=f"testing {name}")
     # The others have read the best model before the leading rank writes it anew.
     trainer.ranks.wait()
-    result = Result(out, at.step, at.best_step, at.best_figures, test)
+    watched = at.best if math.isfinite(at.best) else None
+    result = Result(out, at.step, at.best_step, at.best_figures, test, watched)
     if not trainer.ranks.leads:
         return result
     if test:
