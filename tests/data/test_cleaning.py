@@ -8,6 +8,15 @@ def why(one: str, other: str, /, **keys) -> str | None:
     return Cleaning(**keys).refusal(one.split(), other.split())
 
 
+def test_text_that_was_read_as_latin_1_is_put_right():
+    clean = Cleaning(repair=True)
+    meant = "groß, naïve"
+    assert clean.repaired(meant.encode().decode("latin-1")) == meant
+    assert clean.repaired(meant) == meant
+    assert clean.repaired("мир") == "мир"
+    assert Cleaning().repaired("Ã¼") == "Ã¼"
+
+
 def test_copies_are_refused():
     assert why("the same", "the same") == "pairs with equal sides"
     assert why("the same", "The same") is None

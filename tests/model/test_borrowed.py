@@ -11,6 +11,7 @@ from seqloom.errors import ConfigError, ModelError
 from seqloom.experiment import check, missing_files
 from seqloom.heads.classify import Classify
 from seqloom.model.folder import load
+from seqloom.readers import Reader
 from tests import tiny
 from tests.letters import letters
 from tests.model.test_transfer import over, vectors
@@ -169,6 +170,12 @@ def test_what_is_no_model_is_told_at_once_and_what_is_missing_before_training(co
 def test_vectors_of_another_size_than_the_encoder_learnt_from_are_refused(corpus):
     with pytest.raises(ConfigError, match=r"encoders\.shared: .* reads vectors of 8 numbers, its input has 6"):
         tiny.untrained(over(corpus, letters(8), {}))
+
+
+def test_an_encoder_that_learnt_from_pieces_is_told_to_know_few_words(corpus, caplog, monkeypatch):
+    monkeypatch.setattr(Reader, "learned", "pieces")
+    tiny.untrained(over(corpus, letters(6)))
+    assert "learnt from pieces of words" in caplog.text
 
 
 def test_a_model_that_changed_since_it_was_described_is_refused(corpus, tmp_path):

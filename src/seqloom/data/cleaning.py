@@ -27,13 +27,24 @@ class Cleaning(Table):
 
     `source`, `target`: the scripts of each side, by the words in their letters' Unicode names (`latin`, `cjk`; Japanese
     takes three); unset, any. `foreign`: the largest share of a side's letters that may be of others. `ratio`: how many
-    times the tokens of one side the other may have; unset, any number.
+    times the tokens of one side the other may have; unset, any number. `repair`: whether text that was UTF-8 and is
+    written as Latin-1 (`Ã¼` for `ü`) is put right first.
     """
 
     source: Annotated[list[Script], Field(min_length=1)] | None = None
     target: Annotated[list[Script], Field(min_length=1)] | None = None
     foreign: Annotated[float, Field(ge=0, lt=1)] = 0.25
     ratio: Annotated[float, Field(ge=1)] | None = None
+    repair: bool = False
+
+    def repaired(self, text: str) -> str:
+        """A side as it was meant, where that is to be put right."""
+        if not self.repair or text.isascii():
+            return text
+        try:
+            return text.encode("latin-1").decode("utf-8")
+        except UnicodeError:
+            return text
 
     def refusal(self, source: Sequence[str], target: Sequence[str]) -> str | None:
         """Why a pair of token lists, neither empty, is left out, or None."""

@@ -308,6 +308,10 @@ def _bring_context(found: Carried, name: str, table: Any, model: Assembly) -> No
     for index in Context.indexes(table):
         if index.vocabulary != replaced:
             found.vocabularies[inner(name) + index.vocabulary] = model.vocabularies[index.vocabulary]
+    task = next(one for one, (_, own) in model.plan.routes.items() if own == _route(model, table)[1])
+    if model.tasks[task].reader.learned:
+        what = f"embedders.{name}: the encoder of {table.of} learnt from pieces of words"
+        notice(f"{what}, and knows no word but those of one piece; one that learnt from words knows more")
     if encoder.causal:
         what = f"embedders.{name}: the encoder of {table.of} reads left to right"
         notice(

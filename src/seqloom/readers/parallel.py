@@ -93,6 +93,8 @@ class Parallel(Reader):
             if not (source.strip() and target.strip()):
                 left_out["pairs with a blank side"] += 1
                 continue
+            if clean is not None:
+                source, target = clean.repaired(source), clean.repaired(target)
             pair = self._cut(source, 0), self._cut(target, 1)
             if clean is not None and (why := clean.refusal(*pair)):
                 left_out[why] += 1
