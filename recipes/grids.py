@@ -76,9 +76,10 @@ def table(grid: Grid, known: Mapping[str, Row]) -> Iterator[str]:
     yield f"| data | rival | {' | '.join(columns.values())} |"
     yield f"|{'---|' * (2 + len(columns))}"
     for name, row in grid["rows"].items():
-        if row.get("large") and not any(f"{name}-{column}" in known for column in columns):
+        found = {column: known.get(_called(grid, name, column)) for column in columns}
+        if row.get("large") and not any(found.values()):
             continue
-        cells = [_figure(known.get(f"{name}-{column}"), row, column) for column in columns]
+        cells = [_figure(one, row, column) for column, one in found.items()]
         rival = row.get("rival")
         yield f"| {row.get('title', name)} | {'' if rival is None else rival} | {' | '.join(cells)} |"
     if grid.get("mean"):
@@ -91,11 +92,19 @@ def _mean(grid: Grid, known: Mapping[str, Row], column: str) -> str:
     return f"{fmean(one['value'] for one in cells if one):.1f}" if all(cells) else "–"
 
 
+def _called(grid: Grid, row: str, column: str) -> str:
+    """The experiment that stands in a table: the small one, where there is such."""
+    only = "small" in grid and (_large(grid["rows"][row]) or _large(grid["columns"][column]))
+    return f"full-{row}-{column}" if only else f"{row}-{column}"
+
+
 def draw_course(grid: Grid, known: Mapping[str, Row], path: Path) -> Path | None:
     """Draw each cell's figure on dev over the epochs; returns the file, None if nothing is known."""
+    several = len(grid["rows"]) > 1
     titles = {
-        f"{row}-{column}": one.get("title", column)
-        for row in grid["rows"]
+        f"{row}-{column}": f"{about.get('title', row)}, {one.get('title', column)}" * several
+        or one.get("title", column)
+        for row, about in grid["rows"].items()
         for column, one in grid["columns"].items()
     }
     there = {

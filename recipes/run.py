@@ -33,7 +33,7 @@ from seqloom.api import Model
 from seqloom.config import unknown
 from seqloom.errors import ConfigError, SeqloomError
 from seqloom.evaluation.transfer import tables as suites
-from seqloom.experiment import open_config, run
+from seqloom.experiment import check, missing_files, open_config, run
 from seqloom.files import read_json, write_json, write_text
 from seqloom.training import transfers
 from seqloom.training.report import events
@@ -71,6 +71,9 @@ def perform(system: str, name: str, row: Row, runs: Path, again: bool = False) -
     seeds = list(range(1, row.get("seeds", 1) + 1))
     values, seconds = [], 0.0
     if again and "adjust" not in row:
+        source = open_config(config, row.get("set", []))
+        if missing := missing_files(check(source), source):
+            raise ConfigError(f"missing: {missing[0]}; nothing was removed")
         shutil.rmtree(runs / system / row.get("run", name), ignore_errors=True)
     for seed in seeds:
         source = open_config(config, [*row.get("set", []), f"seed={seed}"])
@@ -208,7 +211,11 @@ def main() -> None:
     parser.add_argument("system", help="a folder of recipes, such as mlmt")
     parser.add_argument("names", nargs="*", help="experiments; all that are not recorded yet, if none is named")
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="where the run folders go")
-    parser.add_argument("--again", action="store_true", help="learn anew, in new run folders")
+    parser.add_argument(
+        "--again",
+        action="store_true",
+        help="learn anew, in new run folders (what only uses another's model is measured anew)",
+    )
     parser.add_argument("--tables", action="store_true", help="only write the tables and plots anew")
     words = parser.parse_args()
     torch.set_num_threads(1)
@@ -236,8 +243,11 @@ def record(words: argparse.Namespace) -> None:
 
 
 def keep(path: Path, row: Row) -> None:
-    """Write a result, unless the same figures are there: they are of the day and the versions that are told."""
-    if not path.exists() or read_json(path).get("values") != row["values"]:
+    """Write a result; where its figures are there already, they keep their day, versions and minutes."""
+    before = read_json(path) if path.exists() else {}
+    if before.get("values") == row["values"]:
+        row = row | {key: before[key] for key in ("date", "versions", "minutes") if key in before}
+    if row != before:
         write_json(path, row)
 
 

@@ -136,6 +136,7 @@ def grid(run):
     (system / "results" / "one-words.json").write_text(result("one-words", 90))
     (system / "results" / "one-more.json").write_text(result("one-more", 91.5, 0.25))
     (system / "results" / "two-more.json").write_text(result("two-more", 80.5))
+    (system / "results" / "full-one-most.json").write_text(result("full-one-most", 92))
     return run
 
 
@@ -165,7 +166,7 @@ def test_a_grid_is_written_as_a_table_and_its_gains_are_drawn(grid):
     grid.write_tables("made")
     page = (grid.ROOT / "made" / "README.md").read_text()
     assert "| data | rival | words | more | most | told |\n|---|---|---|---|---|---|" in page
-    assert "| One | 90.6 | 90.0 (94.9) | 91.5 ± 0.2 | – | – |" in page
+    assert "| One | 90.6 | 90.0 (94.9) | 91.5 ± 0.2 | 92.0 | – |" in page
     assert "| two |  | – | 80.5 | – | – |\n| mean | | – | 86.0 | – | – |\n" in page
     assert "![What they bring](gains.png)" in page
 
@@ -209,6 +210,8 @@ def test_a_result_keeps_its_day_as_long_as_its_figures_are_the_same(run, tmp_pat
     run.keep(path, {"values": [1.0], "date": "2020-01-01"})
     run.keep(path, {"values": [1.0], "date": "2030-01-01"})
     assert json.loads(path.read_text())["date"] == "2020-01-01"
+    run.keep(path, {"values": [1.0], "date": "2030-01-01", "rival": 3})
+    assert json.loads(path.read_text()) == {"values": [1.0], "date": "2020-01-01", "rival": 3}
     run.keep(path, {"values": [2.0], "date": "2030-01-01"})
     assert json.loads(path.read_text())["date"] == "2030-01-01"
 

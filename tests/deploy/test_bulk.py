@@ -10,7 +10,7 @@ import pytest
 from seqloom import progress
 from seqloom.api import Model, load
 from seqloom.deploy import bulk
-from seqloom.errors import ConfigError, DataError
+from seqloom.errors import ConfigError, DataError, ModelError
 from seqloom.files import alone_writing
 from tests import tiny
 
@@ -162,7 +162,7 @@ def test_a_process_that_was_killed_is_told_and_nothing_is_lost(model, given, tmp
 
     with monkeypatch.context() as patch:
         patch.setattr(bulk, "_shared", killed)
-        with pytest.raises(DataError, match="goes on from there, with fewer workers"):
+        with pytest.raises(ModelError, match="take fewer workers"):
             model.encode_file(given, tmp_path / "one.npy")
     assert json.loads((tmp_path / ".one.npy.partial.json").read_text())["lines"] > 0
     model.encode_file(given, tmp_path / "one.npy")

@@ -116,6 +116,13 @@ def test_raw_documents_are_read_by_windows_as_files_are(file, tmp_path):
         for question in row["qas"]
     ]
     from_file = [json.loads(one) for one in model.predict_file("qa", file, as_data=True, as_json=True)]
+    cut = [{name: model.task("qa").reader.tokens(text) for name, text in one.items()} for one in raw]
+    for one, document in zip(model.predict("qa", cut), (one["document"] for one in cut), strict=True):
+        first, after = one["tokens"]
+        assert 0 <= first < after <= len(document)
+    for one, row in zip(model.predict("qa", raw), raw, strict=True):
+        tokens = model.task("qa").reader.tokens(row["document"])[slice(*one["tokens"])]
+        assert "".join(tokens) == one["text"].replace(" ", "")
     wanted = [{key: one["prediction"][key] for key in ("start", "end", "text")} for one in from_file]
     assert [{key: one[key] for key in ("start", "end", "text")} for one in model.predict("qa", raw)] == wanted
     explained = model.explain("qa", raw)

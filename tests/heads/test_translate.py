@@ -74,7 +74,9 @@ def test_what_was_searched_can_be_told(model):
     assert json.dumps(told)
 
 
-@pytest.mark.parametrize(("setting", "words"), [("beam=5", 14), ("limit=40", 40), ("limit=3", 3)])
+@pytest.mark.parametrize(
+    ("setting", "words"), [("beam=5", 14), ("ratio=3.5", 17), ("ratio=null", 100), ("limit=3", 3)]
+)
 def test_a_text_without_an_end_has_as_many_words_as_are_allowed(setting, words, tmp_path, monkeypatch):
     model = Model.load(tiny.trained(config(tmp_path) | {"training": {"steps": 1}}, tmp_path / "run").folder)
     model.adjust("de", [setting, "coverage=0.2"])

@@ -10,7 +10,7 @@ from seqloom.readers.parallel import Parallel
 
 
 def reader(**keys):
-    return Parallel(Parallel.Config(tokenizer="blanks", **keys), ("source",), ("target",))
+    return Parallel(Parallel.Config(**{"tokenizer": "blanks", **keys}), ("source",), ("target",))
 
 
 def pair(folder: Path, source: str, target: str, ending: str = "") -> str:
@@ -153,3 +153,17 @@ def test_training_pairs_are_cleaned_and_counted_by_reason_those_of_other_files_s
     reasons = "1 pairs beyond ratio 2, 1 pairs in another script, 1 pairs with a blank side"
     assert told.notices == [f"{path}: {reasons}, 1 pairs with equal sides are left out"]
     assert len(list(reader(dev=path, **keys).read(path))) == 4
+
+
+def test_moses_sees_capital_letters_and_the_language_before_they_are_lowered(tmp_path):
+    pytest.importorskip("sacremoses")
+    path = pair(tmp_path, "He came home. Then he left.\n", "Am 3. Mai kam er.\n")
+    (found,) = reader(languages=["en", "de"], tokenizer="moses", lower=True).read(path)
+    assert found["source"] == ["he", "came", "home", ".", "then", "he", "left", "."]
+    assert found["target"] == ["am", "3.", "mai", "kam", "er", "."]
+
+
+def test_a_side_that_is_blank_once_it_is_put_right_is_left_out(tmp_path):
+    path = pair(tmp_path, "a\nb\n", "\u00c2\u00a0\nB\n")
+    found = list(reader(languages=["en", "de"], train=path, clean={"repair": True}).read(path))
+    assert [one["source"] for one in found] == [["b"]]

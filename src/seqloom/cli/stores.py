@@ -110,14 +110,16 @@ def list_sets(as_json: Json = False) -> None:
 
 @data.command()
 def get(
-    name: Annotated[str, typer.Argument(help="A name that `seqloom data list` shows.")],
+    names: Annotated[
+        list[str], typer.Argument(metavar="NAME...", help="Names that `seqloom data list` shows.")
+    ],
     mirror: Annotated[
         str | None, typer.Option("--from", metavar="DIR|URL", help="Take the files from there instead.")
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="The licence is read and accepted.")] = False,
     root: DataRoot = None,
 ) -> None:
-    """Fetch a data set into the data root: its licence is shown first, a broken download goes on where it stopped."""
+    """Fetch data sets into the data root: licences are shown first, a broken download goes on where it stopped."""
     from seqloom.data import catalogue
     from seqloom.files import data_root
 
@@ -129,8 +131,9 @@ def get(
 
     rooted(root)
     with shown():
-        for path in catalogue.get(name, Path(data_root()), mirror=mirror, accept_licence=accepted):
-            show(str(path))
+        for name in names:
+            for path in catalogue.get(name, Path(data_root()), mirror=mirror, accept_licence=accepted):
+                show(str(path))
 
 
 @imports.callback()

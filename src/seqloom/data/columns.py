@@ -23,7 +23,7 @@ from seqloom.progress import notice
 
 PLACE = "\0place"
 """The key of an example's file and line, where examples come from several files; no column of data has this name."""
-FORMAT = 4
+FORMAT = 3
 """Raised whenever what is kept from run to run would be another: how text is cut and stored, how vectors are made."""
 KEPT_DAYS = 30
 SPILL = 1 << 20

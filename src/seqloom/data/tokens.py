@@ -58,9 +58,9 @@ def tokenize(text: str, how: Tokenizer = "words", language: str = "en") -> list[
     """Cut text into tokens.
 
     `words`: words with their inner marks, and single symbols; `plain`: the same, but only an apostrophe is an inner
-    mark; `blanks`: runs between blanks; or `characters`; `moses`: as the tokenizer of Moses cuts the `language`, one
-    that it does not know as English; `moses-escaped`: with its entities for what Moses itself would misread, such as
-    `&apos;s`. Only Moses goes by the language.
+    mark; `blanks`: runs between blanks; or `characters`; `moses`: as the tokenizer of Moses cuts the `language`, by
+    a code such as `de`, which only it goes by; `moses-escaped`: with its entities for what Moses itself would misread,
+    such as `&apos;s`.
 
     Raises:
         ConfigError: Moses' tokenizer is asked for, and the extra `text` is not installed.

@@ -19,7 +19,7 @@ import torch
 
 from seqloom.deploy.concat import opened
 from seqloom.deploy.encode import Pool, Vectorizer
-from seqloom.errors import ConfigError, DataError, SeqloomError
+from seqloom.errors import ConfigError, DataError, ModelError, SeqloomError
 from seqloom.files import alone_writing, lines, locate, read_json, replacing, take_name, write_json
 from seqloom.progress import notice, track
 
@@ -205,7 +205,8 @@ def encode_file(
     Raises:
         ConfigError: `out` has another ending or is a folder, another process writes it, or the extra that it needs is
             not there.
-        DataError: the file is missing, or a line of it is not UTF-8 or cannot be encoded, or a worker was killed.
+        DataError: the file is missing, or a line of it is not UTF-8 or cannot be encoded.
+        ModelError: a worker ended.
     """
     _checked(out, tokens)
     table = _parquet() if out.suffix == ".parquet" else None
@@ -220,8 +221,9 @@ def encode_file(
             for chunk, piece in _shared(encoder, chunks, pool, tokens, workers):
                 partial.add(piece, sum(not text.strip() for text in chunk.texts))
         except BrokenProcessPool:
-            what = "a process that encodes was ended from outside, as systems do when memory is short"
-            raise DataError(f"{what}; the same command goes on from there, with fewer workers", path) from None
+            what = "a process that encodes ended or could not start, as where memory is short"
+            remedy = 'take fewer workers (the same call goes on from there); a script needs if __name__ == "__main__"'
+            raise ModelError(f"{what}; {remedy}") from None
         except SeqloomError:
             partial.remove()
             raise

@@ -13,7 +13,7 @@ from seqloom.errors import ModelError
 from seqloom.model.folder import Assembly, assemble
 from seqloom.nn.heights import heights
 
-SHARED = ("vocabulary", "minimum", "lower", "digits", "dropout", "drop_words")
+SHARED = ("vocabulary", "minimum", "most", "lower", "digits", "dropout", "drop_words")
 """Keys that mean the same in both kinds of table."""
 
 

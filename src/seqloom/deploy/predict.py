@@ -25,18 +25,19 @@ def predicted(model: Assembly, task: Task, examples: Sequence[Example], *, expla
     if not examples:
         return []
     rows = [task.reader.windows(one) for one in examples]
-    cut = [task.reader.cut(one) for row in rows for one in row]
+    cut = [task.reader.cut(one) for row in rows for _, one in row]
     vocabularies: Vocabularies = model.vocabularies
     batcher = Batcher(task, task.from_examples(cut), vocabularies, gold=False)
     found = [] if explain and len(cut) == len(rows) else evaluate.predict(model.network, batcher)
     best = _best(task, rows, found)
     if not explain:
-        return [found[place] for place in best]
+        firsts = [first for row in rows for first, _ in row]
+        return [task.head.moved(found[place], firsts[place]) for place in best]
     told = evaluate.explain(model.network, batcher)
     return [{**{name: cut[place][name] for name in task.texts}, **told[place]} for place in best]
 
 
-def _best(task: Task, rows: Sequence[Sequence[Example]], found: Sequence[Any]) -> Iterator[int]:
+def _best(task: Task, rows: Sequence[Sequence[Any]], found: Sequence[Any]) -> Iterator[int]:
     """Of what was found for the windows of each row, one after another, the place of the one that is chosen."""
     start = 0
     for row in rows:

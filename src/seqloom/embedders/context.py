@@ -112,7 +112,7 @@ class Context(Embedder):
         found = (indexes(name, table) for name, table in config.inside.embedders.items())
         replaced = cls.replaced(config)
         listed = (
-            replace(index, minimum=1) if index.vocabulary == replaced else index
+            replace(index, minimum=1, most=None) if index.vocabulary == replaced else index
             for each in found
             for index in each
         )

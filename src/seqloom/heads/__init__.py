@@ -153,6 +153,11 @@ class Head(nn.Module, Part, ABC):
         return 0
 
     @classmethod
+    def moved(cls, predicted: Any, first: int) -> Any:
+        """A prediction for a window that begins at that token of its row, as one for the whole row."""
+        return predicted
+
+    @classmethod
     def written(cls, example: Mapping[str, Any], predicted: Any) -> str:
         """A prediction as text, as `seqloom predict` writes it."""
         return f"{predicted}\n"

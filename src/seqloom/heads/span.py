@@ -173,6 +173,12 @@ class Span(Head):
         return max(range(len(predicted)), key=lambda place: _rank(predicted[place]))
 
     @classmethod
+    def moved(cls, predicted: Any, first: int) -> Any:
+        """The answer in tokens of the whole document."""
+        tokens = predicted["tokens"]
+        return predicted | {"tokens": tokens and [first + one for one in tokens]}
+
+    @classmethod
     def written(cls, example: Mapping[str, Any], predicted: Any) -> str:
         """The answer and its probability, with the question's id in front where it has one, tabs between."""
         text = predicted["text"]

@@ -27,8 +27,8 @@ from seqloom.nn.sampling import Sampling, sample
 from seqloom.nn.unrolling import Cell
 from seqloom.progress import notice
 
-ROOM, MOST = 10, 100
-"""A translation may have twice as many words as its source and so many more, and at most so many."""
+ROOM = 10
+"""A translation may have so many words more than `ratio` times those of its source."""
 
 
 ATTENDING = ("attention", "input_feeding", "coverage", "replace_unknown")
@@ -70,9 +70,9 @@ class Translate(Head):
         CoVe's program does.
 
         `beam`: hypotheses kept; `length`, `coverage`: normalisation by Wu et al. (2016), equation 14; `limit`: the
-        most words of a translation, unset twice as many as the source has and 10 more, up to 100; `replace_unknown`: by
-        the source word that is most looked at. `sampling`: how words are drawn at random in place of a search, `beam`
-        texts for each.
+        most words of a translation, and `ratio`: how many times those of its source it may have, and 10 more; null: any
+        number. `replace_unknown`: by the source word that is most looked at. `sampling`: how words are drawn at random
+        in place of a search, `beam` texts for each.
         """
 
         type: Literal["translate"] = "translate"
@@ -93,7 +93,8 @@ class Translate(Head):
         beam: Count = 5
         length: Share = 0.0
         coverage: Share = 0.0
-        limit: Count | None = None
+        limit: Count = 100
+        ratio: Annotated[float, Limits(ge=1)] | None = 2.0
         replace_unknown: bool = False
         initial: Literal["default", "uniform"] = "default"
         sampling: Drawn | None = None
@@ -110,7 +111,7 @@ class Translate(Head):
             return self
 
     adjustable: ClassVar[frozenset[str]] = frozenset(
-        {"beam", "length", "coverage", "limit", "replace_unknown", "sampling"}
+        {"beam", "length", "coverage", "limit", "ratio", "replace_unknown", "sampling"}
     )
     encodes = ("source",)
     aligned: ClassVar[bool] = True
@@ -243,8 +244,9 @@ class Translate(Head):
         config = self.config
         lengths = batch.text("source").lengths.to(self.decoder.words.weight.device)
         writer = DecoderWriter(self.decoder, begun.memory, begun.state)
-        usual = (2 * lengths + ROOM).clamp(max=MOST)
-        limits = usual if config.limit is None else torch.full_like(lengths, config.limit)
+        limits = torch.full_like(lengths, config.limit)
+        if config.ratio is not None:
+            limits = torch.minimum(limits, (config.ratio * lengths).long() + ROOM)
         start, end = self.target.id(START), self.target.id(END)
         if config.sampling is not None:
             how = Sampling(**dict(config.sampling))

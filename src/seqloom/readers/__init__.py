@@ -115,9 +115,9 @@ class Reader(Part, ABC):
         """An example with its words cut by what was learnt."""
         return example
 
-    def windows(self, example: Example) -> list[Example]:
-        """The example in the pieces that the model learnt from, of which one prediction is chosen."""
-        return [example]
+    def windows(self, example: Example) -> list[tuple[int, Example]]:
+        """The example in the pieces that the model learns from, each with the place of its first token in it."""
+        return [(0, example)]
 
     def example(self, texts: Mapping[str, str]) -> Example:
         """Raw texts, by column, as an example for prediction."""

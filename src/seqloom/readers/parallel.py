@@ -60,7 +60,9 @@ class Parallel(Reader):
 
         def content(self) -> dict[str, Any]:
             """All but `subwords`: rows are stored as words too, and in pieces by what was learnt."""
-            return {key: one for key, one in super().content().items() if key != "subwords"}
+            found = {key: one for key, one in super().content().items() if key != "subwords"}
+            # Moses once cut every language as English.
+            return found | ({"cut": "by language"} if self.tokenizer.startswith("moses") else {})
 
     _cutters: Mapping[str, Cutter] = MappingProxyType({})
 
@@ -90,11 +92,11 @@ class Parallel(Reader):
             if source is None or target is None:
                 left_out["lines of metadata"] += 1
                 continue
+            if clean is not None:
+                source, target = clean.repaired(source), clean.repaired(target)
             if not (source.strip() and target.strip()):
                 left_out["pairs with a blank side"] += 1
                 continue
-            if clean is not None:
-                source, target = clean.repaired(source), clean.repaired(target)
             pair = self._cut(source, 0), self._cut(target, 1)
             if clean is not None and (why := clean.refusal(*pair)):
                 left_out[why] += 1
@@ -144,7 +146,9 @@ class Parallel(Reader):
 
     def _cut(self, text: str, side: int) -> list[str]:
         language = self.config.languages[side] if self.config.languages else "en"
-        return tokenize(text.lower() if self.config.lower else text, self.config.tokenizer, language)
+        tokens = tokenize(text, self.config.tokenizer, language)
+        # Moses goes by capital letters.
+        return [token.lower() for token in tokens] if self.config.lower else tokens
 
     def _pairs(self, path: str) -> Iterator[tuple[int, str | None, str | None]]:
         if self.config.languages is None:

@@ -157,15 +157,15 @@ class SQuAD(Reader):
                     raise DataError(f"a text for {name}: {fault}", "input") from None
         return self._named(values)
 
-    def windows(self, example: Example) -> list[Example]:
-        """The example, or where its context is longer than a window, its windows."""
+    def windows(self, example: Example) -> list[tuple[int, Example]]:
+        """The example, or where its context is longer than a window, its windows, by the place of their first token."""
         named = {source: name for name, source in self.config.columns.items()}
         length = len(example[named["context"]])
         if length <= (self.config.window or length):
-            return [example]
+            return [(0, example)]
         cut = [named[source] for source in ("context", "offsets") if named.get(source) in example]
         return [
-            {**example, **{name: example[name][first:last] for name in cut}}
+            (first, {**example, **{name: example[name][first:last] for name in cut}})
             for first, last in self._windows(length)
         ]
 

@@ -218,8 +218,8 @@ def _runner(workers: int) -> Iterator[Run]:
     try:
         yield lambda job: pool.submit(score, job)
     except BrokenProcessPool:
-        what = "a process that scores was ended from outside, as systems do when memory is short"
-        raise ModelError(f"{what}; take fewer workers") from None
+        what = "a process that scores ended or could not start, as where memory is short"
+        raise ModelError(f'{what}; take fewer workers; a script needs if __name__ == "__main__"') from None
     finally:
         pool.shutdown(cancel_futures=True)
 
