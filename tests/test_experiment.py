@@ -128,6 +128,14 @@ def test_an_ended_run_without_its_last_state_is_not_begun_again(corpus: Path, tm
     assert tiny.weights(tmp_path / "run", "best") == before
 
 
+def test_a_run_whose_best_model_is_gone_does_not_go_on(corpus: Path, tmp_path: Path) -> None:
+    tiny.trained(tiny.one(corpus), tmp_path / "run")
+    shutil.rmtree(tmp_path / "run" / "best")
+    longer = tiny.one(corpus, steps=12)
+    with pytest.raises(TrainingError, match="holds a run whose best is gone, the model of step"):
+        tiny.trained(longer, tmp_path / "run", resume=True)
+
+
 def test_resume_begins_a_run_where_there_is_none(corpus: Path, tmp_path: Path) -> None:
     tiny.trained(tiny.one(corpus), tmp_path / "resumed", resume=True)
     tiny.trained(tiny.one(corpus), tmp_path / "plain")

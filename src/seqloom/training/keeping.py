@@ -118,7 +118,15 @@ class Keeper:
         }
 
     def restore(self, tensors: Mapping[str, Tensor], counters: Mapping[str, Any]) -> Standing:
-        """Go back to a saved state; the network must already hold the last model's weights."""
+        """Go back to a saved state; the network must already hold the last model's weights.
+
+        Raises:
+            TrainingError: the best model that the run has had is gone.
+        """
+        kept = counters["at"]["best_step"] or counters["at"]["best_figures"]
+        if kept and self.run is not None and not (self.run / BEST).is_dir():
+            what = f"{self.run} holds a run whose {BEST} is gone, the model of step {counters['at']['best_step']}"
+            raise TrainingError(f"{what}; bring that back, or start a new run in another folder")
         self.schedule.draws = dict(counters["draws"])
         self.updates.restore(tensors, counters["schedules"])
         self.carried.restore(tensors, next(self.model.network.parameters()).device)
