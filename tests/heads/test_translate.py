@@ -88,6 +88,20 @@ def test_a_text_without_an_end_has_as_many_words_as_are_allowed(setting, words, 
     assert [len(one) for one in model.predict("de", ["the lamp"])] == [words]
 
 
+def test_right_translations_are_scored_beside_what_was_found(model, tmp_path):
+    (tmp_path / "some.tsv").write_text("the lamp\tder Leuchte\na moth sees\tder Falter\n")
+    rows = [
+        json.loads(one) for one in model.predict_file("de", tmp_path / "some.tsv", as_data=True, explain=True)
+    ]
+    assert [row["gold"]["words"] for row in rows] == [["der", "Leuchte"], ["der", "Falter"]]
+    best = rows[0]["translations"][0]
+    assert best["words"] == ["der", "Leuchte"]
+    assert rows[0]["gold"]["score"] == pytest.approx(best["score"], abs=1e-3)
+    assert rows[1]["gold"]["score"] < rows[1]["translations"][0]["score"]
+    (tmp_path / "raw").write_text("the lamp\n")
+    assert "gold" not in json.loads(next(model.predict_file("de", tmp_path / "raw", explain=True)))
+
+
 def test_a_copied_bridge_needs_an_encoder_of_its_size(tmp_path):
     with pytest.raises(
         ConfigError, match="bridge: copy: the encoder's states have 24 numbers, the decoder's 10"

@@ -27,7 +27,8 @@ def predicted(model: Assembly, task: Task, examples: Sequence[Example], *, expla
     rows = [task.reader.windows(one) for one in examples]
     cut = [task.reader.cut(one) for row in rows for _, one in row]
     vocabularies: Vocabularies = model.vocabularies
-    batcher = Batcher(task, task.from_examples(cut), vocabularies, gold=False)
+    gold = explain and task.head.judges
+    batcher = Batcher(task, task.from_examples(cut), vocabularies, gold=gold)
     found = [] if explain and len(cut) == len(rows) else evaluate.predict(model.network, batcher)
     best = _best(task, rows, found)
     if not explain:

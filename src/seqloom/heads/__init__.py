@@ -66,6 +66,9 @@ class Head(nn.Module, Part, ABC):
     measures: ClassVar[bool] = False
     """Whether some of its figures come of the loss, so that evaluation needs gold in the batches; see `measured`."""
 
+    judges: ClassVar[bool] = False
+    """Whether `explain` tells of what is right, too, where that is known."""
+
     falling: ClassVar[frozenset[str]] = frozenset()
     """Those of its figures of which less is better."""
 

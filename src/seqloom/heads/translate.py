@@ -10,7 +10,7 @@ from pydantic import model_validator
 from torch import Tensor, nn
 
 from seqloom.config import Choice, Count, Seed, Share, Table
-from seqloom.data.batch import Batch, Encoded, Output
+from seqloom.data.batch import Batch, Encoded, Output, Text
 from seqloom.data.fields import Field, TargetField, TextField
 from seqloom.data.subwords import copied, join_pieces
 from seqloom.data.vectors import Origin, Vectors
@@ -116,6 +116,7 @@ class Translate(Head):
     encodes = ("source",)
     aligned: ClassVar[bool] = True
     measures: ClassVar[bool] = True
+    judges: ClassVar[bool] = True
     falling: ClassVar[frozenset[str]] = frozenset({"perplexity"})
 
     @classmethod
@@ -270,12 +271,29 @@ class Translate(Head):
     def explain(self, output: Output, batch: Batch) -> list[dict[str, Any]]:
         """All that beam search found, with scores, and how much each word looked at each of the source's.
 
-        Where words are written in pieces, those are told too: it is they that looked.
+        Where words are written in pieces, those are told too: it is they that looked. A right translation that is known
+        has its score told, too: `gold`.
         """
         words = batch.text("source").words
-        return [
+        told: list[dict[str, Any]] = [
             {"translations": [self._told(one, words(row)) for one in found]}
             for row, found in enumerate(self.candidates(output, batch))
+        ]
+        if "target" in batch.columns:
+            for one, score in zip(told, self._judged(output.scores, batch.text("target")), strict=True):
+                one["gold"] = score
+        return told
+
+    def _judged(self, begun: Begun, target: Text) -> list[dict[str, Any]]:
+        """Of each right translation the words, as they are listed, and their log-probability with the end's."""
+        ids = target.ids["target"]
+        expected = ids[:, 1:]
+        scores = self.decoder.scores(self._read(ids[:, :-1], begun, target.lengths - 1)).float().log_softmax(-1)
+        each = scores.gather(-1, expected.unsqueeze(-1)).squeeze(-1).masked_fill(expected == 0, 0)
+        rows = zip(expected.tolist(), target.lengths.tolist(), each.sum(1).tolist(), strict=True)
+        return [
+            {"words": join_pieces([self.target[word] for word in words[: length - 2]]), "score": score}
+            for words, length, score in rows
         ]
 
     def _told(self, one: Hypothesis, source: Sequence[str]) -> dict[str, Any]:

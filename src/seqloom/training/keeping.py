@@ -125,7 +125,9 @@ class Keeper:
         """
         kept = counters["at"]["best_step"] or counters["at"]["best_figures"]
         if kept and self.run is not None and not (self.run / BEST).is_dir():
-            what = f"{self.run} holds a run whose {BEST} is gone, the model of step {counters['at']['best_step']}"
+            what = (
+                f"{self.run} holds a run whose {BEST} is gone, the model of step {counters['at']['best_step']}"
+            )
             raise TrainingError(f"{what}; bring that back, or start a new run in another folder")
         self.schedule.draws = dict(counters["draws"])
         self.updates.restore(tensors, counters["schedules"])
