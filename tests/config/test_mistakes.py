@@ -189,6 +189,15 @@ def test_every_mistake_is_told_at_once():
     ]
 
 
+def test_a_wrong_key_of_training_hides_no_wrong_task():
+    named = "  stepps: 10\n  watch: net.f1\n  per_task: {tpic: {optimizer: {type: adam}}}\n"
+    assert [one.split("  ")[1] for one in faults(edited("  steps: 10\n", named))] == [
+        "training.stepps",
+        "training.watch",
+        "training.per_task.tpic",
+    ]
+
+
 def test_a_misspelt_name_is_the_only_mistake_told_of_it():
     assert (
         len(faults(edited("encoder: shared", "encoder: shard").replace("encoder: shared", "encoder: shard")))

@@ -1,7 +1,7 @@
 """The root table of a configuration, and its check without any data."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ def check(source: Source) -> Experiment:
     discover()
     table = Experiment.check(source)
     Names(source).check()
+    _check_named_tasks(source)
     if table is not None:
         check_columns(table, source)
         check_groups(table, source)
@@ -112,9 +113,6 @@ def _check_vectors(table: Experiment, source: Source) -> None:
 
 
 def _check_training(table: Experiment, source: Source) -> None:
-    for path, name in _named_tasks(table.training):
-        if name not in table.tasks:
-            source.fault(path, unknown("task", name, table.tasks))
     if table.training.watch is not None:
         _check_watch(table, source, table.training.watch)
     elif table.training.goal is not None and len(table.tasks) > 1:
@@ -128,21 +126,35 @@ def _check_training(table: Experiment, source: Source) -> None:
             source.fault(("tasks", name, "head"), "learns nothing; it is for encoders that are saved alone")
 
 
-def _named_tasks(training: TrainingTable) -> Iterator[tuple[Trail, str]]:
-    """The tasks that the table `training` names, each with its place."""
-    for name in training.per_task:
-        yield ("training", "per_task", name), name
+def _check_named_tasks(source: Source) -> None:
+    """Refuse names of tasks that there are none of, whatever else is wrong with the table `training`."""
+    tasks, training = (_mapping(source.values.get(key)) for key in ("tasks", "training"))
+    for path, name in _named_tasks(training):
+        if name not in tasks:
+            source.fault(path, unknown("task", name, tasks))
+
+
+def _named_tasks(training: Mapping[Any, Any]) -> Iterator[tuple[Trail, str]]:
+    """The tasks that the values of `training` name, each with its place."""
+    for name in _mapping(training.get("per_task")):
+        yield ("training", "per_task", name), str(name)
+    sampling = _mapping(training.get("sampling"))
     for key in ("weights", "every", "target", "cross_lingual", "cross_task"):
-        named = getattr(training.sampling, key, ())
-        for name in [named] if isinstance(named, str) else named:
-            yield ("training", "sampling", key, *([name] if isinstance(named, dict) else [])), name
+        named = sampling.get(key)
+        for name in [named] if isinstance(named, str) else named if isinstance(named, list | dict) else []:
+            yield ("training", "sampling", key, *([name] if isinstance(named, dict) else [])), str(name)
+    if isinstance(watch := training.get("watch"), str):
+        yield ("training", "watch"), watch.partition(".")[0]
+
+
+def _mapping(value: Any) -> Mapping[Any, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def _check_watch(table: Experiment, source: Source, watch: str) -> None:
     place = ("training", "watch")
     name, _, figure = watch.partition(".")
     if name not in table.tasks:
-        source.fault(place, unknown("task", name, table.tasks))
         return
     task = bind(table, lay_out(table))[name]
     if "." in watch and figure not in task.figures:
