@@ -348,3 +348,9 @@ def test_the_help_of_a_command_teaches(name: str, seqloom: Seqloom, monkeypatch:
     for parameter in one.params:
         assert parameter.help, f"{name} {parameter.name} says nothing"
         assert parameter.opts[0] in said.out or parameter.metavar in said.out
+
+
+def test_several_data_sets_are_named_right_before_one_is_fetched(seqloom, tmp_path):
+    said = seqloom("data", "get", "squad", "snlii", "--yes", "--data", str(tmp_path / "data"))
+    assert 'no data set is called "snlii"; did you mean "snli"?' in said.error
+    assert not (tmp_path / "data").exists()

@@ -111,7 +111,7 @@ def list_sets(as_json: Json = False) -> None:
 @data.command()
 def get(
     names: Annotated[
-        list[str], typer.Argument(metavar="NAME...", help="Names that `seqloom data list` shows.")
+        list[str], typer.Argument(metavar="NAME", help="Names that `seqloom data list` shows.")
     ],
     mirror: Annotated[
         str | None, typer.Option("--from", metavar="DIR|URL", help="Take the files from there instead.")
@@ -131,6 +131,10 @@ def get(
 
     rooted(root)
     with shown():
+        known = catalogue.catalogue()
+        for name in names:
+            # No name is wrong once the first is being fetched.
+            catalogue.named(name, known)
         for name in names:
             for path in catalogue.get(name, Path(data_root()), mirror=mirror, accept_licence=accepted):
                 show(str(path))

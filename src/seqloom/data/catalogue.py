@@ -147,7 +147,7 @@ def get(
         DataError: no such data set, the licence is refused, a file cannot be fetched, is not what the catalogue
             says, or is there already with another content.
     """
-    entry = _named(name, catalogue() if entries is None else entries)
+    entry = named(name, catalogue() if entries is None else entries)
     missing = [source for source in entry.sources if not _present(source, root)]
     if missing:
         _permit(entry, missing, mirror, accept_licence)
@@ -169,7 +169,8 @@ def _entry(name: str, table: object, file: str | Path) -> Entry:
         raise DataError(f"{'.'.join(map(str, (name, *first['loc'])))}: {first['msg']}", file) from None
 
 
-def _named(name: str, entries: Mapping[str, Entry]) -> Entry:
+def named(name: str, entries: Mapping[str, Entry]) -> Entry:
+    """The data set of that name; a DataError tells the nearest one."""
     if name in entries:
         return entries[name]
     near = nearest(name, entries)
