@@ -110,9 +110,7 @@ def list_sets(as_json: Json = False) -> None:
 
 @data.command()
 def get(
-    names: Annotated[
-        list[str], typer.Argument(metavar="NAME", help="Names that `seqloom data list` shows.")
-    ],
+    names: Annotated[list[str], typer.Argument(metavar="NAME", help="Names that `seqloom data list` shows.")],
     mirror: Annotated[
         str | None, typer.Option("--from", metavar="DIR|URL", help="Take the files from there instead.")
     ] = None,
