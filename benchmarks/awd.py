@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from measure import interleaved, row, save
-from seqloom.api import source_of
+from seqloom.config import source_of
 from seqloom.experiment import check
 from seqloom.model.build import build
 from seqloom.model.folder import Assembly

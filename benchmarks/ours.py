@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from seqloom.api import Model, source_of
+from seqloom.api import Model
+from seqloom.config import source_of
 from seqloom.data.schedule import Groups, nested
 from seqloom.data.vectors import Vectors
 from seqloom.experiment import check

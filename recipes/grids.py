@@ -88,7 +88,7 @@ def table(grid: Grid, known: Mapping[str, Row]) -> Iterator[str]:
 
 def _mean(grid: Grid, known: Mapping[str, Row], column: str) -> str:
     """The mean of a column, where all of its cells are known."""
-    cells = [known.get(f"{row}-{column}") for row in grid["rows"]]
+    cells = [known.get(_called(grid, row, column)) for row in grid["rows"]]
     return f"{fmean(one['value'] for one in cells if one):.1f}" if all(cells) else "–"
 
 
@@ -100,13 +100,10 @@ def _called(grid: Grid, row: str, column: str) -> str:
 
 def draw_course(grid: Grid, known: Mapping[str, Row], path: Path) -> Path | None:
     """Draw each cell's figure on dev over the epochs; returns the file, None if nothing is known."""
-    several = len(grid["rows"]) > 1
-    titles = {
-        f"{row}-{column}": f"{about.get('title', row)}, {one.get('title', column)}" * several
-        or one.get("title", column)
-        for row, about in grid["rows"].items()
-        for column, one in grid["columns"].items()
-    }
+    titles = {}
+    for (row, about), (column, one) in product(grid["rows"].items(), grid["columns"].items()):
+        title = one.get("title", column)
+        titles[f"{row}-{column}"] = title if len(grid["rows"]) == 1 else f"{about.get('title', row)}, {title}"
     there = {
         title: known[name]["course"] for name, title in titles.items() if known.get(name, {}).get("course")
     }

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 import seqloom
-from seqloom.api import Model, source_of
+from seqloom.api import Model
+from seqloom.config import source_of
 from seqloom.errors import ConfigError, DataError, ModelError
 from tests import tiny
 

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 import torch
 
-from seqloom.api import Model, source_of
+from seqloom.api import Model
+from seqloom.config import source_of
 from seqloom.data.schedule import Groups
 from seqloom.errors import ConfigError, DataError, TrainingError
 from seqloom.experiment import check, open_config, points, run, run_many

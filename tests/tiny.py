@@ -11,8 +11,8 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from seqloom.api import source_of
 from seqloom.cli import main
+from seqloom.config import source_of
 from seqloom.experiment import Result, check, run
 from seqloom.model.build import build
 from seqloom.model.folder import Assembly

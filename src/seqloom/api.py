@@ -1,15 +1,12 @@
 """The public model: load it, predict, evaluate, encode; and training from Python."""
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 
-from seqloom.config import Source, override, unknown, write_yaml
-from seqloom.config import parse as parse_config
-from seqloom.config import read as read_config
+from seqloom.config import source_of, unknown
 from seqloom.data.vectors import Vectors
 from seqloom.deploy import bulk
 from seqloom.deploy.concat import SideBySide, Whole, joined
@@ -321,27 +318,6 @@ def expand(
     """A model that knows more words, and how well their vectors fit; see `deploy.expand.expand`."""
     found = expanded(model._assembly, vectors, words, **how)
     return Model(found.model), found
-
-
-def source_of(config: str | Path | Mapping[str, Any], overrides: Mapping[str, Any]) -> Source:
-    """A configuration from a file or plain values, with `training__steps=100` read as training.steps."""
-    source = parse_config(write_yaml(_plain(config))) if isinstance(config, Mapping) else read_config(config)
-    # JSON is YAML, so that None, True and strings stay what they are.
-    values = {
-        key.replace("__", "."): json.dumps(_plain(value), ensure_ascii=False)
-        for key, value in overrides.items()
-    }
-    override(source, [f"{key}={value}" for key, value in values.items()])
-    return source
-
-
-def _plain(value: Any) -> Any:
-    """A value as a file would hold it: paths as text, numbers of numpy as Python's."""
-    if isinstance(value, Mapping):
-        return {key: _plain(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
-    return value.item() if isinstance(value, np.generic) else str(value) if isinstance(value, Path) else value
 
 
 def train(

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from seqloom.api import Model, source_of
+from seqloom.api import Model
+from seqloom.config import source_of
 from seqloom.deploy.alone import alone
 from seqloom.deploy.encode import encode
 from seqloom.errors import ConfigError, ModelError

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from seqloom.api import source_of
+from seqloom.config import source_of
 from seqloom.data.kept import KeptVectors
 from seqloom.embedders.context import Inner
 from seqloom.errors import ConfigError

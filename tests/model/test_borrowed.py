@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from seqloom.api import source_of
+from seqloom.config import source_of
 from seqloom.errors import ConfigError, ModelError
 from seqloom.experiment import check, missing_files
 from seqloom.heads.classify import Classify

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from seqloom.api import source_of
+from seqloom.config import source_of
 from seqloom.errors import ConfigError, ModelError
 from seqloom.experiment import Experiment
 from seqloom.model.tables import discover

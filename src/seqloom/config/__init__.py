@@ -33,3 +33,4 @@ from seqloom.config.tables import field_choice as field_choice
 from seqloom.config.tables import kinds as kinds
 from seqloom.config.tables import part as part
 from seqloom.config.tables import singular as singular
+from seqloom.config.values import source_of as source_of

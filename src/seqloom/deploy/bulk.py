@@ -215,19 +215,9 @@ def encode_file(
     count = sum(1 for _ in lines(path))
     with alone_writing(_beside(out, "npy"), out):
         partial = _Partial(out, encoder.size, Done([*_identity(path), encoder.digest(), pool, tokens]))
-        try:
-            numbered = track(lines(path), f"encoding {path}", count)
-            chunks = _chunks((one for one in numbered if one[0] > partial.done.lines), path)
-            for chunk, piece in _shared(encoder, chunks, pool, tokens, workers):
-                partial.add(piece, sum(not text.strip() for text in chunk.texts))
-        except BrokenProcessPool:
-            what = "a process that encodes ended or could not start, as where memory is short"
-            remedy = 'take fewer workers (the same call goes on from there); a script needs if __name__ == "__main__"'
-            raise ModelError(f"{what}; {remedy}") from None
-        except SeqloomError:
-            partial.remove()
-            raise
-        partial.finish()
+        numbered = track(lines(path), f"encoding {path}", count)
+        chunks = _chunks((one for one in numbered if one[0] > partial.done.lines), path)
+        _fill(partial, _shared(encoder, chunks, pool, tokens, workers))
         if table is not None:
             _write_table(table, partial, path, out, tokens)
         else:
@@ -235,6 +225,23 @@ def encode_file(
         _tell(path, partial.done)
         partial.remove()
     return partial.done.rows, partial.size
+
+
+def _fill(partial: _Partial, pieces: Iterable[tuple[Chunk, Piece]]) -> None:
+    """Bring all pieces into the unfinished output; what cannot be encoded leaves none behind."""
+    try:
+        for chunk, piece in pieces:
+            partial.add(piece, sum(not text.strip() for text in chunk.texts))
+    except BrokenProcessPool:
+        what = "a process that encodes ended or could not start, as where memory is short"
+        remedy = (
+            'take fewer workers (the same call goes on from there); a script needs if __name__ == "__main__"'
+        )
+        raise ModelError(f"{what}; {remedy}") from None
+    except SeqloomError:
+        partial.remove()
+        raise
+    partial.finish()
 
 
 def _checked(out: Path, tokens: bool) -> None:

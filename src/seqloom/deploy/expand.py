@@ -103,10 +103,7 @@ def expand(
     kept = [word for word in known if not replace or word in PRODUCED or word in asked]
     shared = _shared(known, vectors, plain=not ridge and how == "least-squares")
     match = _match(vectors, [word for word in asked if word not in known], kept)
-    source = vectors.rows(shared).astype(np.float64)
-    if not np.isfinite(source).all():
-        word = shared[int(np.flatnonzero(~np.isfinite(source).all(1))[0])]
-        raise DataError(f'vectors {vectors.name}: the vector of "{word}" is not of finite numbers')
+    source = _checked(vectors, vectors.match(shared, loosest="exact")).vectors.astype(np.float64)
     state, fits = dict(model.network.state_dict()), []
     for name, weight in tables.items():
         own = state[weight].double().numpy()
@@ -119,10 +116,14 @@ def expand(
     return Expansion(_rebuilt(model, listed, state), fits, len(fresh), int((~match.found).sum()))
 
 
+def _checked(vectors: Vectors, match: Match) -> Match:
+    match.check(f"vectors {vectors.name}")
+    return match
+
+
 def _match(vectors: Vectors, words: Sequence[str], kept: Sequence[str]) -> Match:
     """The vectors of the words to add; a ConfigError where beside those that are kept no word would be known."""
-    match = vectors.match(words)
-    match.check(f"vectors {vectors.name}")
+    match = _checked(vectors, vectors.match(words))
     if not match.found.any() and all(word in PRODUCED for word in kept):
         what = f"neither the model nor {vectors.name} knows any of the words, so none would be left"
         raise ConfigError(f"{what}; name others with words (--words)")
