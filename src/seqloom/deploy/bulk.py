@@ -1,14 +1,11 @@
 """Vectors for the lines of a file of any size: streamed to disk, resumable, by several processes if need be."""
 
-import os
 import signal
 import tempfile
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, field
-from io import BytesIO
 from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
@@ -19,8 +16,9 @@ import torch
 
 from seqloom.deploy.concat import opened
 from seqloom.deploy.encode import Pool, Vectorizer
+from seqloom.deploy.partial import Done, Partial, Piece, beside
 from seqloom.errors import ConfigError, DataError, ModelError, SeqloomError
-from seqloom.files import alone_writing, lines, locate, read_json, replacing, take_name, write_json
+from seqloom.files import alone_writing, lines, locate, replacing, take_name
 from seqloom.progress import notice, track
 
 CHUNK = 4096
@@ -43,25 +41,6 @@ class Chunk(NamedTuple):
     texts: list[str]
     path: Path
     first: int
-
-
-class Piece(NamedTuple):
-    """What some lines came to: vectors (rows, size), rows of each line, and how many lines have no known word."""
-
-    vectors: np.ndarray
-    rows: np.ndarray
-    unknown: int
-
-
-@dataclass
-class Done:
-    """How far a file has come; `key` is what its vectors depend on."""
-
-    key: list[Any]
-    lines: int = 0
-    rows: int = 0
-    empty: int = 0
-    unknown: int = 0
 
 
 def encode_lines(encoder: Vectorizer, chunk: Chunk, pool: Pool | None, tokens: bool) -> Piece:
@@ -93,89 +72,6 @@ def _piece(
     states = encoder.states(some)
     rows[full] = [len(one) for one in states]
     return Piece(np.concatenate([np.zeros((0, encoder.size), np.float32), *states]), rows, unknown)
-
-
-@dataclass
-class _Partial:
-    """The unfinished output beside `out`: an array whose length is not known yet, and a note of how far it is."""
-
-    out: Path
-    size: int
-    done: Done
-    paths: dict[str, Path] = field(init=False)
-
-    def __post_init__(self) -> None:
-        # The note is the first to go, lest a kill leave it beside arrays that it does not tell of.
-        names = {"note": "json", "vectors": "npy", "rows": "rows"}
-        self.paths = {key: _beside(self.out, end) for key, end in names.items()}
-        if earlier := self._earlier():
-            self.done = earlier
-            notice(f"{self.out}: going on after line {earlier.lines:,}")
-            # What was written after the last note is written anew.
-            for key, length in self._lengths(earlier).items():
-                os.truncate(self.paths[key], length)
-        else:
-            self.paths["note"].unlink(missing_ok=True)
-            self.paths["vectors"].write_bytes(self._head(0))
-            self.paths["rows"].write_bytes(b"")
-
-    def _earlier(self) -> Done | None:
-        """How far a call with the same key came, where all that it noted is there."""
-        known = read_json(self.paths["note"]) if self.paths["note"].is_file() else {}
-        if known.get("key") != self.done.key:
-            return None
-        done = Done(**known)
-        lengths = self._lengths(done).items()
-        there = all(self.paths[key].is_file() and self.paths[key].stat().st_size >= one for key, one in lengths)
-        return done if there else None
-
-    def _lengths(self, done: Done) -> dict[str, int]:
-        """Bytes of the files that hold so much."""
-        return {"vectors": len(self._head(done.rows)) + 4 * self.size * done.rows, "rows": 8 * done.lines}
-
-    def _head(self, rows: int) -> bytes:
-        """The array's head, which is as long whatever the number of rows."""
-        head = BytesIO()
-        shape = {"descr": "<f4", "fortran_order": False, "shape": (rows, self.size)}
-        np.lib.format.write_array_header_1_0(head, shape)
-        return head.getvalue()
-
-    def add(self, piece: Piece, blank: int) -> None:
-        """Write a piece and note that it is there."""
-        for key, values in (("vectors", piece.vectors.astype("<f4")), ("rows", piece.rows.astype("<i8"))):
-            with self.paths[key].open("ab") as file:
-                file.write(values.tobytes())
-                os.fsync(file.fileno())
-        self.done.lines += len(piece.rows)
-        self.done.rows += len(piece.vectors)
-        self.done.empty += blank
-        self.done.unknown += piece.unknown
-        write_json(self.paths["note"], vars(self.done))
-
-    def finish(self) -> np.ndarray:
-        """The whole array, mapped."""
-        with self.paths["vectors"].open("r+b") as file:
-            file.write(self._head(self.done.rows))
-        return _mapped(self.paths["vectors"])
-
-    def offsets(self) -> np.ndarray:
-        """(lines + 1,) where each line's rows begin."""
-        rows = np.fromfile(self.paths["rows"], "<i8")
-        return np.concatenate([[0], np.cumsum(rows)]).astype(np.int64)
-
-    def remove(self) -> None:
-        """Leave nothing behind."""
-        for path in self.paths.values():
-            path.unlink(missing_ok=True)
-
-
-def _beside(out: Path, end: str) -> Path:
-    return out.with_name(f".{out.name}.partial.{end}")
-
-
-def _mapped(path: Path) -> np.ndarray:
-    found: np.ndarray = np.load(path, mmap_mode="r")
-    return found
 
 
 def encode_file(
@@ -213,8 +109,8 @@ def encode_file(
     if locate(path).exists() and not locate(path).is_file():
         raise DataError("is read twice, first to count its lines; write what comes by a pipe into a file", path)
     count = sum(1 for _ in lines(path))
-    with alone_writing(_beside(out, "npy"), out):
-        partial = _Partial(out, encoder.size, Done([*_identity(path), encoder.digest(), pool, tokens]))
+    with alone_writing(beside(out, "npy"), out):
+        partial = Partial(out, encoder.size, Done([*_identity(path), encoder.digest(), pool, tokens]))
         numbered = track(lines(path), f"encoding {path}", count)
         chunks = _chunks((one for one in numbered if one[0] > partial.done.lines), path)
         _fill(partial, _shared(encoder, chunks, pool, tokens, workers))
@@ -227,7 +123,7 @@ def encode_file(
     return partial.done.rows, partial.size
 
 
-def _fill(partial: _Partial, pieces: Iterable[tuple[Chunk, Piece]]) -> None:
+def _fill(partial: Partial, pieces: Iterable[tuple[Chunk, Piece]]) -> None:
     """Bring all pieces into the unfinished output; what cannot be encoded leaves none behind."""
     try:
         for chunk, piece in pieces:
@@ -322,7 +218,7 @@ def _tell(path: Path, done: Done) -> None:
         notice(f"{what}; their vectors tell little; `seqloom expand` adds words")
 
 
-def _write_array(partial: _Partial, out: Path, tokens: bool) -> None:
+def _write_array(partial: Partial, out: Path, tokens: bool) -> None:
     if tokens:
         with replacing(_offsets(out)) as offsets, offsets.open("wb") as file:
             np.save(file, partial.offsets())
@@ -339,7 +235,7 @@ def _parquet() -> Any:
     return pyarrow
 
 
-def _write_table(arrow: Any, partial: _Partial, path: Path, out: Path, tokens: bool) -> None:
+def _write_table(arrow: Any, partial: Partial, path: Path, out: Path, tokens: bool) -> None:
     """Lines and vectors as a table, in pieces; the lines are read once more."""
     vectors, offsets = partial.finish(), partial.offsets()
     one = arrow.list_(arrow.float32(), partial.size)
