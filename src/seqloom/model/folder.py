@@ -1,7 +1,6 @@
 """A model folder: resolved configuration, weights, vocabularies, figures and a card; it stands alone."""
 
 import errno
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -182,14 +181,14 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
     """Write a safetensors file; an OSError tells why the disk would not have it."""
     # Contiguous copies on the CPU: the file depends on the numbers only, not on where they were.
     plain = {name: one.detach().cpu().contiguous() for name, one in tensors.items()}
+    # The library writes for its user alone; others may read what they may read of any file written here.
+    path.touch()
+    mode = path.stat().st_mode
     try:
         save_file(plain, path)
     except SafetensorError as fault:
         raise OSError(errno.EIO, str(fault), str(path)) from None
-    # The library writes for its user alone; others may read what they may read of any file written here.
-    mask = os.umask(0o077)
-    os.umask(mask)
-    path.chmod(0o666 & ~mask)
+    path.chmod(mode)
 
 
 def load_weights(network: Network, path: Path) -> None:
