@@ -88,8 +88,13 @@ def variants(family: str, kind: str) -> Iterator[Configuration]:
 
 def goes_with(family: str, kind: str, key: str, value: Any) -> bool:
     """Whether a value needs other keys, or another head."""
-    together = {("translate", "cell", "gru"), ("meta", "nowhere", "dropped")}
-    return (kind, key, value) in together or (family == "encoders" and key == "mode")
+    together = {
+        ("translate", "cell", "gru"),
+        ("meta", "nowhere", "dropped"),
+        ("tag", "constraints", "training"),
+    }
+    of_stores = kind == "word" and key in {"loosest", "unknown", "center"}
+    return (kind, key, value) in together or of_stores or (family == "encoders" and key == "mode")
 
 
 def switches(annotation: Any) -> list[Any]:

@@ -180,6 +180,10 @@ def test_correlations_of_values_and_of_ranks():
     assert spearman(x, [math.exp(-value) for value in x]) == pytest.approx(-1)
     assert pearson([0.1] * 3, [0.7] * 3) == pearson([0.1] * 3, [0.7, 0.2, 0.1]) == 0
     assert pearson(x, [3.0] * 5) == spearman([], []) == 0
+    for wrong in (math.nan, math.inf):
+        assert pearson([wrong, 2.0, 3.0, 4.0, 5.0], x) == pearson([wrong] * 5, x) == 0
+    assert spearman([math.nan, 2.0, 3.0, 4.0, 5.0], x) == 0
+    assert spearman([math.inf, 2.0, 3.0, 4.0, 5.0], x) < 1
 
 
 def test_the_bootstrap_tells_a_difference_from_noise():

@@ -248,7 +248,9 @@ def spread(values: Sequence[float]) -> float:
 
 
 def pearson(predicted: Sequence[float], gold: Sequence[float]) -> float:
-    """Pearson's correlation; 0 where one side does not vary."""
+    """Pearson's correlation; 0 where one side does not vary, or holds what is no number."""
+    if not all(map(math.isfinite, (*predicted, *gold))):
+        return 0.0
     first, second = _centred(predicted), _centred(gold)
     product = math.fsum(x * y for x, y in zip(first, second, strict=True))
     return max(-1.0, min(1.0, _share(product, math.hypot(*first) * math.hypot(*second))))
@@ -264,6 +266,8 @@ def _centred(values: Sequence[float]) -> list[float]:
 
 def spearman(predicted: Sequence[float], gold: Sequence[float]) -> float:
     """Spearman's correlation: Pearson's of the ranks, where equal values share the mean of theirs."""
+    if any(map(math.isnan, (*predicted, *gold))):
+        return 0.0
     return pearson(_ranks(predicted), _ranks(gold))
 
 

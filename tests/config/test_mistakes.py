@@ -110,6 +110,16 @@ def test_a_right_configuration_is_its_table():
             "topic}, header: false}",
             "f:13  tasks.topic.reader  without a header, columns go by number: ",
         ),
+        (
+            "encoder: shared",
+            "encoder: sharde\n    embedder: [words]",
+            'f:10  tasks.ner.encoder  no encoder "sharde"',
+        ),
+        (
+            "of: [words, {type: chars}]",
+            "of: [words, {type: word, size: 3}, both1]",
+            "f:4  embedders.both.of.2  no embe",
+        ),
         (" steps: 10", " {}", "f:16  training  needs steps, or epochs of the watched task (one of the two)"),
         ("steps: 10", "steps: 10\n  epochs: 2.0", "f:16  training  needs steps, or epochs of the watched task"),
         ("steps: 10", "steps: 10\n  batch: 0", "f:18  training.batch  should be greater than or equal to 1"),
@@ -304,3 +314,114 @@ def test_one_set_of_vectors_mixed_twice_is_refused_under_whatever_name(of):
 
 def test_another_embedder_may_begin_with_a_set_that_is_mixed():
     check(parse(mixing("b", "a", "{type: ngrams, vectors: a}")))
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("{type: words, size: 8}", 'f:3  embedders.words  no embedder "words"; did you mean "word"?'),
+        ("{type: concat, of: [{type: word, size: 3}, word]}", 'f:3  embedders.words.of.1  no embedder "word"'),
+        ("{type: concat, of: [words]}", 'f:3  embedders.words.of.0  "words" is made of itself'),
+    ],
+)
+def test_a_name_like_its_own_kind_is_followed_to_no_circle(words, told):
+    text = edited("words: {type: word, size: 8}", f"words: {words}")
+    for settings in ((), ("training.watch=ner.accuracy",)):
+        assert told in "\n".join(faults(text, settings))
+
+
+def test_a_name_that_is_a_number_is_no_name():
+    text = edited("  shared: {", "  1234: {").replace("encoder: shared", 'encoder: "1235"')
+    assert 'f:10  tasks.ner.encoder  no encoder "1235"; did you mean "1234"? (1234)' in faults(text)
+
+
+@pytest.mark.parametrize(
+    ("settings", "place"),
+    [
+        (["patience=2"], "training.patience  waits"),
+        (["goal=0.5", "watch=null"], "training.goal  waits"),
+        (["schedule={type: plateau}"], "training.schedule  plateau waits"),
+        (
+            ["per_task={ner: {optimizer: {type: adam}, schedule: {type: halving}}}"],
+            "training.per_task.ner.schedule  halving waits",
+        ),
+        (["averaging={type: triggered, at_once: true, worse: 2}"], "training.averaging  triggered waits"),
+    ],
+)
+def test_what_goes_by_figures_needs_a_dev_file(settings, place):
+    text = edited(", dev: dev.txt", "")
+    told = faults(text, [f"training.{one}" for one in settings])
+    assert any(f"{place} for figures, and no task has a dev file; give" in one for one in told)
+    assert check(parse(edited("steps: 10", "steps: 10\n  patience: 2"))).training.patience == 2
+    at_once = "steps: 10\n  averaging: {type: triggered, at_once: true}"
+    assert check(parse(text.replace("steps: 10", at_once)))
+
+
+@pytest.mark.parametrize(
+    ("setting", "told"),
+    [
+        (
+            "training.sampling={type: interval, every: {ner: 2, topic: 3}}",
+            "training.sampling  training.sampling.every: no other task is there; name fewer",
+        ),
+        (
+            "training.sampling={type: interval, every: {ner: 1}}",
+            "training.sampling  training.sampling.every: no step is left for other tasks; name",
+        ),
+        ("training.stream={window: 9}", "training.stream  no task reads running text; leave it out"),
+        ("embedders.words.coverage=0.5", "embedders.words  without vectors nothing reads coverage; leave"),
+        ("tasks.ner.head.constraints=training", "tasks.ner.head  without scheme nothing is forbidden"),
+        (
+            "tasks.topic.head={type: retrieve, crops: 2}",
+            "tasks.topic.head  with target: text nothing reads crops",
+        ),
+    ],
+)
+def test_what_nothing_would_read_is_a_mistake(setting, told):
+    assert any(told in one for one in faults(BASE, [setting]))
+
+
+def test_a_weight_of_a_task_at_intervals_is_a_mistake():
+    table = edited("    head: {type: tag}", "    head: {type: tag}\n    weight: 2.0")
+    settings = ["training.sampling={type: interval, every: {ner: 2}}"]
+    assert "nothing reads the weight of task ner; leave one of them out" in faults(table, settings)[0]
+
+
+RUNNING = """\
+embedders:
+  words: {type: word, size: 8}
+encoders:
+  shared: {type: awd, input: words, hidden: 8}
+tasks:
+  text:
+    reader: {type: lines, train: a.txt}
+    encoder: shared
+    head: {type: language}
+training: {steps: 10}
+"""
+
+
+@pytest.mark.parametrize(
+    ("setting", "told"),
+    [
+        (
+            "batch={tokens: 50}",
+            "f:10  training.batch  task text reads running text; batch is a number of streams",
+        ),
+        ("curriculum=true", "f:10  training.curriculum  running text keeps its order; leave it out"),
+        ("order=random", "f:10  training.order  running text keeps its order; leave it out"),
+    ],
+)
+def test_running_text_keeps_its_order(setting, told):
+    assert check(parse(RUNNING)).training.steps == 10
+    assert told in faults(RUNNING, [f"training.{setting}"])
+
+
+def test_dropout_of_experts_without_experts_is_a_mistake():
+    told = faults(RUNNING, ["tasks.text.head.expert_dropout=0.2"])
+    assert "without experts nothing reads expert_dropout" in told[0]
+
+
+def test_a_model_to_begin_from_must_be_there():
+    source = parse(RUNNING.replace("steps: 10", "steps: 10, begin: {path: nowhere/best}"), "f")
+    assert "f:10  training.begin.path  nowhere/best" in missing_files(check(source), source)

@@ -209,17 +209,37 @@ def test_a_task_comes_once_in_its_interval_and_the_share_of_each_is_known():
     drawn = [sampling.task(step) for step in range(100)]
     assert [step for step, name in enumerate(drawn) if name == "b"] == list(range(0, 100, 10))
     assert [step for step, name in enumerate(drawn) if name == "c"] == list(range(1, 100, 5))
-    weights = {name: sampling.weight(name, share) for name, share in TASKS.items()}
-    assert weights == pytest.approx({"a": 0.7, "b": 0.1, "c": 0.2})
+    assert {name: sampling.share(name) for name in TASKS} == pytest.approx({"a": 0.7, "b": 0.1, "c": 0.2})
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        (Interval, {"every": {"a": 2, "b": 3}}),
+        (Interval, {"every": {"b": 6, "c": 4}, "power": 1.0}),
+        (Related, {"target": "a", "cross_lingual": ["b"], "mix": "epoch"}),
+        (Related, {"target": "a", "cross_lingual": ["b"], "mix": "rows"}),
+        (Related, {"target": "a", "cross_lingual": ["b"]}),
+        (Weighted, {"weights": {"a": 3.0}}),
+    ],
+)
+def test_a_sampling_knows_how_often_each_task_is_drawn(kind, words):
+    sampling = kind(kind.Config(**words), TASKS, seed=1)
+    assert shares(sampling) == pytest.approx([sampling.share(name) for name in TASKS], abs=0.025)
 
 
 @pytest.mark.parametrize(
     ("every", "fault"),
-    [({"a": 9, "b": 9, "c": 9}, "no other task is there"), ({"a": 2, "b": 2}, "no step is left")],
+    [
+        ({"a": 9, "b": 9, "c": 9}, "no other task is there"),
+        ({"a": 2, "b": 2}, "no step is left"),
+    ],
 )
 def test_intervals_that_leave_nothing_are_refused(every, fault):
     with pytest.raises(ConfigError, match=fault):
         Interval(Interval.Config(every=every), TASKS, seed=1)
+    with pytest.raises(ConfigError, match="c never has its turn, the steps that it is due at being those of"):
+        Interval.check(Interval.Config(every={"a": 2, "b": 5, "c": 2}), dict.fromkeys("abcd", 1.0))
 
 
 @pytest.mark.parametrize(

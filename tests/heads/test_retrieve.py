@@ -44,7 +44,7 @@ def test_a_score_that_is_no_number_is_held_against_the_model():
 
 
 def score(rows, groups, **keys):
-    head = Retrieve(Retrieve.Config(features=2, grouped=True, **keys), size=2, vocabularies={})
+    head = Retrieve(Retrieve.Config(grouped=True, **keys), size=2, vocabularies={})
     return head.score([{"source": list(a), "target": list(b)} for a, b in rows], groups)
 
 

@@ -6,9 +6,10 @@ import pytest
 
 from seqloom.config import parse
 from seqloom.errors import DataError
+from seqloom.model.labels import tell_unseen
 from seqloom.model.plan import lay_out
 from seqloom.model.tables import ModelTable, discover
-from seqloom.model.task import bind, fit, tell_unseen
+from seqloom.model.task import bind, fit
 
 ROWS = 40
 

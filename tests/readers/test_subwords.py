@@ -62,6 +62,21 @@ def test_a_resumed_run_goes_on_with_the_pieces_it_learnt(tmp_path, monkeypatch):
     assert weights[0] == weights[1]
 
 
+def test_a_run_that_begins_with_a_translator_cuts_as_that_does(tmp_path):
+    table = config(tmp_path)
+    table["tasks"]["de"]["reader"]["subwords"] = {"size": 25}
+    table["training"] |= {"steps": 2, "evaluate_every": 1}
+    first = Model.load(tiny.trained(table, tmp_path / "first").folder)._assembly.vocabularies
+    for path in tmp_path.glob("train.*"):
+        path.write_text(path.read_text().replace("a", "o").replace("e", "u"))
+    table["training"]["begin"] = {"path": str(tmp_path / "first")}
+    second = Model.load(tiny.trained(table, tmp_path / "second").folder)._assembly.vocabularies
+    assert {name: list(one) for name, one in first.items()} == {name: list(one) for name, one in second.items()}
+    del table["training"]["begin"]
+    fresh = Model.load(tiny.trained(table, tmp_path / "third").folder)._assembly.vocabularies
+    assert list(fresh["de.pieces"]) != list(first["de.pieces"])
+
+
 def test_without_tokenizers_training_does_not_begin(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "tokenizers", None)
     table = config(tmp_path)

@@ -59,6 +59,7 @@ def test_schedules_without_an_end() -> None:
     assert factors("constant", 5, warmup=4) == [0.25, 0.5, 0.75, 1, 1]
     assert factors("milestones", 5, at=[1, 4], factor=0.5) == [1, 0.5, 0.5, 0.5, 0.25]
     assert factors("milestones", 6, at=[4], warmup=2) == [0.5, 1, 1, 1, 0.1, 0.1]
+    assert factors("milestones", 5, at=[2], warmup=4) == [0.25, 0.5, 0.075, 0.1, 0.1]
     assert factors("exponential", 5, factor=0.25, every=2) == [1, 0.5, 0.25, 0.125, 0.0625]
     assert factors("exponential", 5, factor=0.25, every=2, stepwise=True) == [1, 1, 0.25, 0.25, 0.0625]
 

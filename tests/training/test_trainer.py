@@ -1,4 +1,5 @@
 import math
+import re
 import signal
 from collections.abc import Callable
 from dataclasses import replace
@@ -78,7 +79,7 @@ def test_a_sample_is_trained_on_and_nothing_else(corpus: Path, tmp_path: Path) -
 
 
 def test_without_dev_the_last_weights_are_the_best(corpus: Path, tmp_path: Path) -> None:
-    result = tiny.trained(tiny.one(corpus, ["train"], patience=1), tmp_path)
+    result = tiny.trained(tiny.one(corpus, ["train"]), tmp_path)
     assert (result.step, result.best_step, result.dev) == (6, 6, {})
     assert tiny.weights(tmp_path, "best") == tiny.weights(tmp_path)
     assert tiny.told(tmp_path, "evaluate") == []
@@ -233,3 +234,61 @@ def test_a_run_may_stand_in_any_thread(corpus: Path, tmp_path: Path) -> None:
     thread.join()
     tiny.trained(tiny.one(corpus), tmp_path / "main")
     assert tiny.weights(tmp_path / "thread") == tiny.weights(tmp_path / "main")
+
+
+def test_a_figure_that_is_no_number_is_the_worst(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    figures = iter([50.0, math.nan, 90.0, -math.inf])
+    monkeypatch.setattr("seqloom.training.trainer.evaluate", lambda *_, **__: {"accuracy": next(figures)})
+    result = tiny.trained(tiny.one(corpus, steps=4, evaluate_every=1), tmp_path)
+    assert (result.best_step, result.watched) == (3, 90.0)
+    assert [one["best"] for one in tiny.told(tmp_path, "evaluate")] == [True, False, True, False]
+
+
+def test_a_model_is_kept_though_its_figures_are_no_numbers(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("seqloom.training.trainer.evaluate", lambda *_, **__: {"accuracy": math.nan})
+    result = tiny.trained(tiny.one(corpus), tmp_path)
+    assert (result.step, result.best_step, result.watched) == (6, 3, None)
+
+
+def test_a_run_that_begins_at_its_goal_is_over_and_can_go_on(corpus: Path, tmp_path: Path) -> None:
+    tiny.trained(tiny.one(corpus), tmp_path / "first")
+    begun = tiny.one(corpus, begin={"path": str(tmp_path / "first")}, goal=0.001)
+    for resume in (False, True):
+        result = tiny.trained(begun, tmp_path / "second", resume=resume)
+        assert (result.step, result.best_step) == (0, 0)
+    assert tiny.weights(tmp_path / "second") == tiny.weights(tmp_path / "first", "best")
+
+
+def test_schedules_end_with_the_run_where_relatives_go_by_rows(tmp_path: Path) -> None:
+    rows = {"pos": 40, "kind": 400}
+    (tmp_path / "pos-train.txt").write_text(tiny.tagged(tiny.sentences(rows["pos"], 1)))
+    (tmp_path / "kind-train.tsv").write_text(tiny.labelled(tiny.sentences(rows["kind"], 2)))
+    sampling = {"type": "related", "target": "pos", "mix": "rows", "factor": 1.0}
+    table = tiny.two(tmp_path, ["train"], steps=None, epochs=1, sampling=sampling, schedule={"type": "linear"})
+    result = tiny.trained(table, tmp_path / "run")
+    (start,) = tiny.told(tmp_path / "run", "start")
+    assert start["steps"] == pytest.approx(result.step, rel=0.25)
+    assert result.step > 100
+
+
+def test_labels_that_a_begun_model_does_not_list_are_told(
+    corpus: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    tiny.trained(tiny.one(corpus, ["train"]), tmp_path / "first")
+    file = tmp_path / "pos-train.txt"
+    file.write_text((corpus / "pos-train.txt").read_text().replace("VERB", "VX"))
+    begin = {"path": str(tmp_path / "first")}
+    tiny.trained(tiny.one(tmp_path, ["train"], begin=begin), tmp_path / "second")
+    assert f'the label "VX" is not among those of {begin["path"]}, and teaches nothing; with' in caplog.text
+    caplog.clear()
+    begin["parts"] = ["embedders.*", "encoders.*"]
+    tiny.trained(tiny.one(tmp_path, ["train"], begin=begin), tmp_path / "third")
+    assert "not among" not in caplog.text
+    file.write_text(re.sub("(DET|NOUN|ADJ|VX)\n", r"\1-new\n", file.read_text()))
+    begin.pop("parts")
+    with pytest.raises(ConfigError, match="and none of the others is; with"):
+        tiny.trained(tiny.one(tmp_path, ["train"], begin=begin), tmp_path / "fourth")

@@ -33,6 +33,21 @@ def updates(own_steps: int = 5, **training: Any) -> Updates:
     return Updates(network(), config, config.steps or 0, dict.fromkeys(config.per_task, own_steps))
 
 
+@pytest.mark.parametrize("key", ["unfreeze", "rates", "clip_except"])
+def test_a_glob_of_frozen_parameters_alone_is_refused(key: str) -> None:
+    values = {"unfreeze": {"first.*": 2}, "rates": {"first.*": 0.1}, "clip_except": ["first.*"]}
+    with pytest.raises(
+        ConfigError, match=rf'training\.{key}: all that "first\.\*" fits is frozen; take it out'
+    ):
+        updates(freeze=["first.*"], **{key: values[key]})
+
+
+def test_something_learns_from_the_first_step_on() -> None:
+    with pytest.raises(ConfigError, match=r"training\.unfreeze: nothing learns at first"):
+        updates(unfreeze={"*": 3})
+    assert updates(unfreeze={"*.bias": 0, "*": 3}).holds is False
+
+
 def change(updates: Updates, task: str = "pos", step: int = 0, own_step: int = 0, count: float = 1) -> Any:
     """How far each parameter moves in a step whose gradients are all 1."""
     before = {name: one.detach().clone() for name, one in updates.parameters.items()}

@@ -52,6 +52,11 @@ class Table(BaseModel):
         protected_namespaces=(),
     )
 
+    def changed(self, *keys: str) -> str:
+        """Those of some keys that have another value than the default, for a message; empty if none has."""
+        fields = type(self).model_fields
+        return ", ".join(key for key in keys if getattr(self, key) != fields[key].default)
+
     @model_serializer(mode="wrap")
     def _resolved(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Every key with its value; one that is unset is left out, unless that is not its default."""

@@ -3,8 +3,10 @@
 import hashlib
 import math
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from itertools import accumulate
 from random import Random
 from typing import Annotated, Any, ClassVar, Literal
@@ -54,6 +56,14 @@ class Sampling(Part):
     def weight(self, name: str, share: Share) -> float:
         """How often a task is drawn, relative to the others."""
         return share.weight
+
+    def share(self, name: str) -> float:
+        """The share of all steps that is a task's."""
+        return self.weight(name, self.tasks[name]) / self.bounds[-1]
+
+    @classmethod
+    def check(cls, config: Any, weights: Mapping[str, float]) -> None:
+        """Raise a ConfigError where no schedule comes of tasks of such names, with their own weights."""
 
     def task(self, step: int) -> str:
         """The task of a step, counted from 0."""
@@ -114,27 +124,56 @@ class Interval(Sampling):
         power: Annotated[float, Field(ge=0)] = 0.0
 
     def __init__(self, config: Any, tasks: Mapping[str, Share], seed: int) -> None:
-        self.every: dict[str, int] = config.every
-        others = {name: share for name, share in tasks.items() if name not in self.every}
-        self.left = 1 - sum(1 / steps for steps in self.every.values())
-        if not others or self.left <= 0:
-            what = "no step is left for the other tasks" if others else "no other task is there"
-            raise ConfigError(f"training.sampling.every: {what}; name fewer tasks, or wider intervals")
+        self.check(config, dict.fromkeys(tasks, 1.0))
+        self.shares = _due_shares(config.every)
+        others = {name: share for name, share in tasks.items() if name not in config.every}
         self.others: Sampling = Proportional(Proportional.Config(power=config.power), others, seed)
         super().__init__(config, tasks, seed)
 
+    @classmethod
+    def check(cls, config: Any, weights: Mapping[str, float]) -> None:
+        """Raise a ConfigError where a task would never have its turn, or has a weight that nothing reads."""
+        shares, place = _due_shares(config.every), "training.sampling.every"
+        if not weights.keys() - config.every.keys() or not shares[None]:
+            what = "no step is left for other tasks" if not shares[None] else "no other task is there"
+            raise ConfigError(f"{place}: {what}; name fewer tasks, or wider intervals")
+        for name in config.every:
+            if not shares[name]:
+                what = f"{name} never has its turn, the steps that it is due at being those of tasks before it"
+                raise ConfigError(f"{place}: {what}; name fewer tasks, or wider intervals")
+            if weights.get(name, 1.0) != 1:
+                raise ConfigError(f"{place}: nothing reads the weight of task {name}; leave one of them out")
+
     def weight(self, name: str, share: Share) -> float:
         """The share of all steps that is the task's."""
-        if name in self.every:
-            return 1 / self.every[name]
-        return float(self.left * self.others.weight(name, share) / self.others.bounds[-1])
+        if name in self.shares:
+            return self.shares[name]
+        return float(self.shares[None] * self.others.share(name))
 
     def task(self, step: int) -> str:
         """The task of a step, counted from 0."""
-        for place, (name, steps) in enumerate(self.every.items()):
-            if step % steps == place % steps:
-                return name
-        return self.others.task(step)
+        return _due(self.config.every, step) or self.others.task(step)
+
+
+def _due(every: Mapping[str, int], step: int) -> str | None:
+    """The task whose turn a step is, the first of those that are due; None where none is."""
+    return next((name for at, (name, each) in enumerate(every.items()) if step % each == at % each), None)
+
+
+PERIOD = 100_000
+"""The most steps that are looked at to tell how often tasks are due; their order repeats itself, mostly far sooner."""
+
+
+@cache
+def _counted(every: tuple[tuple[str, int], ...]) -> Mapping[str | None, float]:
+    period = min(PERIOD, math.lcm(*(each for _, each in every)))
+    turns = Counter(_due(dict(every), step) for step in range(period))
+    return {name: turns[name] / period for name in (None, *dict(every))}
+
+
+def _due_shares(every: Mapping[str, int]) -> Mapping[str | None, float]:
+    """The share of all steps at which each task is due and has its turn, and under None what is left."""
+    return _counted(tuple(every.items()))
 
 
 class Related(Sampling):
@@ -165,6 +204,10 @@ class Related(Sampling):
         """μ · ζ · √rows, times the task's own weight."""
         distant = (name in self.config.cross_lingual) + (name in self.config.cross_task)
         return float(share.weight * self.config.factor**distant * share.rows**0.5)
+
+    def share(self, name: str) -> float:
+        """The share of all steps that is a task's."""
+        return self._counts[name] / sum(self._counts.values()) if self._counts else super().share(name)
 
     def cycle(self) -> dict[str, int]:
         """How many batches of each task a cycle has; a target smaller than a batch still has one."""

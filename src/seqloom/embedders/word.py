@@ -51,6 +51,8 @@ class Word(Embedder):
         def _sized(self) -> "Word.Config":
             if self.size is None and self.vectors is None:
                 raise ValueError("needs a size, or vectors: the name of a store in the section vectors")
+            if self.vectors is None and (idle := self.changed("loosest", "unknown", "center", "coverage")):
+                raise ValueError(f"without vectors nothing reads {idle}; leave it out, or name a store")
             return self
 
         @property

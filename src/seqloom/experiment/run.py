@@ -24,9 +24,10 @@ from seqloom.model.build import build
 from seqloom.model.card import parameters
 from seqloom.model.folder import CONFIG, Assembly, load, save
 from seqloom.model.known import tell_known
+from seqloom.model.labels import check_labels, tell_unseen
 from seqloom.model.plan import Plan, lay_out
 from seqloom.model.streaming import Streamer, Windows, evaluated
-from seqloom.model.task import Batcher, Task, bind, check_indexes, fit, tell_unseen
+from seqloom.model.task import Batcher, Task, bind, check_indexes, fit
 from seqloom.model.transfer import Carried, begin, begun, carried
 from seqloom.model.widen import widened
 from seqloom.nn.sparse import missed
@@ -166,9 +167,15 @@ def _prepare(table: Experiment, out: Path, resumed: bool, writers: Sequence[Writ
         same_data(counters["data"], data)
         training = _cut(model.tasks, training)
     else:
-        learned = {key: one for name, task in tasks.items() for key, one in task.learn(training[name]).items()}
+        start = table.training.begin
+        before = begun(start.path, start.parts, plan, check_indexes(tasks)) if start else Carried()
+        learned = {
+            key: one
+            for name, task in tasks.items()
+            for key, one in task.learn(training[name], before.vocabularies).items()
+        }
         training = _cut(tasks, training)
-        model = _new(table, settings, plan, tasks, training, learned)
+        model = _new(table, settings, plan, tasks, training, learned, before)
     report = Report(out, writers, at=counters.get("events")) if mine.leads else Report(None)
     trainer = Trainer(
         model,
@@ -222,14 +229,13 @@ def _new(
     tasks: dict[str, Task],
     training: Mapping[str, Columns],
     learned: Mapping[str, Vocabulary],
+    before: Carried,
 ) -> Assembly:
     stores = {name: Vectors.open(one.path) for name, one in table.vectors.items()}
     parts = carried(plan)
     tell_known(plan, tasks, training, parts.vocabularies)
     for name, task in tasks.items():
         task.head.look(task.table.head, training[name], f"tasks.{name}")
-    start = table.training.begin
-    before = begun(start.path, start.parts, plan, check_indexes(tasks)) if start else Carried()
     fitted = fit(tasks, training, parts.vocabularies)
     fitted |= {name: one for name, one in before.vocabularies.items() if name in fitted}
     vocabularies = widened({**fitted, **learned}, plan, tasks, stores)
@@ -238,8 +244,10 @@ def _new(
     network = build(plan, tasks, vocabularies, stores=stores, weights=parts.weights, seed=table.seed)
     for told in missed(network):
         notice(told)
-    if start:
+    if start := table.training.begin:
         begin(network, before.weights, start.path)
+        for name, task in tasks.items():
+            check_labels(task, training[name], vocabularies, start.path)
     return Assembly(settings, plan, tasks, vocabularies, network, {})
 
 
@@ -248,8 +256,7 @@ def _training(table: Experiment, task: Task, columns: Columns, model: Assembly) 
     how = table.training
     if not task.runs:
         return Batcher(task, columns, model.vocabularies)
-    if not isinstance(how.batch, int):
-        raise ConfigError(f"training.batch: task {task.name} reads running text; batch is a number of streams")
+    assert isinstance(how.batch, int)
     keys: dict[str, Any] = {"window": how.stream.window, "vary": how.stream.vary, "seed": table.seed}
     return Streamer(task, columns, model.vocabularies, streams=how.batch * how.accumulate, **keys)
 

@@ -9,11 +9,11 @@ from seqloom.config import Seed, Source, Table, Trail, data_paths, dotted, overr
 from seqloom.errors import ConfigError
 from seqloom.files import locate
 from seqloom.model.plan import Plan, lay_out
-from seqloom.model.tables import ModelTable, Names, check_columns, check_groups, discover
+from seqloom.model.tables import ModelTable, Names, TaskTable, check_columns, check_groups, discover
 from seqloom.model.task import bind, check_indexes
 from seqloom.model.transfer import absent, inlined
 from seqloom.training.averaging import Triggered
-from seqloom.training.table import GLOBS, TrainingTable
+from seqloom.training.table import GLOBS, StreamTable, TrainingTable
 
 
 class Experiment(ModelTable):
@@ -117,13 +117,19 @@ def _check_training(table: Experiment, source: Source) -> None:
         _check_watch(table, source, table.training.watch)
     elif table.training.goal is not None and len(table.tasks) > 1:
         source.fault(("training", "goal"), "of which task and figure? Name them in watch, as in TASK.FIGURE")
-    _check_averaging(table, source)
+    if all(getattr(task.reader, "dev", None) is None for task in table.tasks.values()):
+        _check_waiting(table.training, source)
+    _check_sampling(table, source)
     for name, task in table.tasks.items():
         if getattr(task.reader, "train", None) is None:
             source.fault(("tasks", name, "reader"), 'needs the key "train"')
-        head: Any = part("heads", getattr(task.head, "type", ""))
-        if not head.figures(task.head):
+        if not _head(task).figures(task.head):
             source.fault(("tasks", name, "head"), "learns nothing; it is for encoders that are saved alone")
+    _check_running(table, source)
+
+
+def _head(task: TaskTable) -> Any:
+    return part("heads", getattr(task.head, "type", ""))
 
 
 def _check_named_tasks(source: Source) -> None:
@@ -156,20 +162,58 @@ def _check_watch(table: Experiment, source: Source, watch: str) -> None:
     name, _, figure = watch.partition(".")
     if name not in table.tasks:
         return
-    task = bind(table, lay_out(table))[name]
-    if "." in watch and figure not in task.figures:
-        source.fault(place, unknown("figure", figure, task.figures))
-    if getattr(task.table.reader, "dev", None) is None:
+    task = table.tasks[name]
+    figures = _head(task).figures(task.head)
+    if "." in watch and figure not in figures:
+        source.fault(place, unknown("figure", figure, figures))
+    if getattr(task.reader, "dev", None) is None:
         source.fault(place, f"{name} has no dev file to watch; give its reader one, or leave watch out")
 
 
-def _check_averaging(table: Experiment, source: Source) -> None:
-    how = table.training.averaging
-    watched = any(getattr(task.reader, "dev", None) is not None for task in table.tasks.values())
-    if isinstance(how, Triggered.Config) and not how.at_once and not watched:
+def _check_waiting(training: TrainingTable, source: Source) -> None:
+    """Refuse what goes by figures where no task has a dev file."""
+    remedy = "give a reader one, or leave this out"
+    for key in ("patience", "goal"):
+        if getattr(training, key) is not None:
+            source.fault(("training", key), f"waits for figures, and no task has a dev file; {remedy}")
+    schedules: dict[Trail, Any] = {("training", "schedule"): training.schedule}
+    for name, own in training.per_task.items():
+        schedules["training", "per_task", name, "schedule"] = own.schedule
+    for place, schedule in schedules.items():
+        kind: Any = part("schedules", getattr(schedule, "type", ""))
+        if kind.waits:
+            source.fault(place, f"{kind.kind} waits for figures, and no task has a dev file; {remedy}")
+    how = training.averaging
+    if isinstance(how, Triggered.Config) and (how.worse is not None or not how.at_once):
         what = "triggered waits for figures, and no task has a dev file"
-        remedy = "give a reader one, or average from a step on: {type: mean, start: 1000}"
-        source.fault(("training", "averaging"), f"{what}; {remedy}")
+        other = "average from a step on: {type: mean, start: 1000}"
+        source.fault(("training", "averaging"), f"{what}; give a reader one, or {other}")
+
+
+def _check_sampling(table: Experiment, source: Source) -> None:
+    kind: Any = part("samplings", getattr(table.training.sampling, "type", ""))
+    try:
+        kind.check(table.training.sampling, {name: task.weight for name, task in table.tasks.items()})
+    except ConfigError as fault:
+        source.fault(("training", "sampling"), str(fault))
+
+
+def _check_running(table: Experiment, source: Source) -> None:
+    """Refuse settings of batches that a text read as one has no use for, and settings of such texts without one."""
+    training = table.training
+    running = {
+        name: any(field.runs for field in _head(task).fields(task.head).values())
+        for name, task in table.tasks.items()
+    }
+    for name in (name for name, runs in running.items() if runs and not isinstance(training.batch, int)):
+        what = f"task {name} reads running text; batch is a number of streams"
+        source.fault(("training", "batch"), what)
+    if all(running.values()):
+        for key in ("curriculum", "order"):
+            if getattr(training, key):
+                source.fault(("training", key), "running text keeps its order; leave it out")
+    if not any(running.values()) and training.stream != StreamTable():
+        source.fault(("training", "stream"), "no task reads running text; leave it out")
 
 
 def reader_files(table: Any, path: str) -> list[str]:
@@ -190,6 +234,8 @@ def missing_files(table: ModelTable, source: Source) -> list[str]:
     needed: list[tuple[Trail, str]] = [
         (("vectors", name, "path"), one.path) for name, one in table.vectors.items()
     ]
+    begin = table.training.begin if isinstance(table, Experiment) else None
+    needed += [] if begin is None else [(("training", "begin", "path"), begin.path)]
     for where, path in [*(one for one in needed if not locate(one[1]).exists()), *absent(table)]:
         missing.append(f"{source.where(where)}  {dotted(where)}  {locate(path)}")
     return missing

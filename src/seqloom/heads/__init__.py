@@ -211,10 +211,9 @@ class ScorerTable(Table):
 
     @pydantic.model_validator(mode="after")
     def _one_of_both(self) -> "ScorerTable":
-        fields = type(self).model_fields.items()
-        idle = [key for key, info in fields if key not in self.besides and getattr(self, key) != info.default]
+        idle = self.changed(*(key for key in type(self).model_fields if key not in self.besides))
         if self.bcn is not None and idle:
-            raise ValueError(f"with bcn nothing reads {', '.join(idle)}; leave it out, or bcn")
+            raise ValueError(f"with bcn nothing reads {idle}; leave it out, or bcn")
         return self
 
 

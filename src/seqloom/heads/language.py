@@ -118,6 +118,8 @@ class Language(Head):
         def _one_way(self) -> "Language.Config":
             if self.experts and self.cuts:
                 raise ValueError("experts mix softmaxes over all words, cuts split one; leave one of them out")
+            if not self.experts and self.expert_dropout:
+                raise ValueError("without experts nothing reads expert_dropout; leave it out, or say how many")
             return self
 
     adjustable: ClassVar[frozenset[str]] = frozenset({"streams", "window", "cache", "dynamic", "sampling"})

@@ -5,6 +5,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
+from pydantic import model_validator
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -45,6 +46,14 @@ class Retrieve(Head):
         negatives: Literal["hardest", "all"] = "hardest"
         same: Literal["masked", "counted"] = "masked"
         folds: Count = 1
+
+        @model_validator(mode="after")
+        def _imaged(self) -> "Retrieve.Config":
+            if self.target == "text" and (idle := self.changed("features", "crops")):
+                raise ValueError(
+                    f"with target: text nothing reads {idle}; leave it out, or take target: vector"
+                )
+            return self
 
     falling: ClassVar[frozenset[str]] = frozenset(
         f"{way}_{name}" for way in ("forward", "backward") for name in ("mean", "median")

@@ -6,6 +6,7 @@ from itertools import chain
 from typing import Any, ClassVar, Literal
 
 import torch
+from pydantic import model_validator
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -75,6 +76,14 @@ class Tag(Head):
         dropout: Share = 0.0
         share: Name | None = None
         specific: bool = False
+
+        @model_validator(mode="after")
+        def _schemed(self) -> "Tag.Config":
+            if self.scheme is None and self.constraints == "training":
+                raise ValueError(
+                    "without scheme nothing is forbidden, and nothing reads constraints; leave it out"
+                )
+            return self
 
     apart: ClassVar[frozenset[str]] = frozenset({"specific"})
     aligned: ClassVar[bool] = True

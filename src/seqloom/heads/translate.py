@@ -103,10 +103,8 @@ class Translate(Head):
         def _attending(self) -> "Translate.Config":
             if self.context == "attention" and self.cell == "gru":
                 raise ValueError("cell: gru goes with context: final; a decoder with attention has cell: lstm")
-            fields = type(self).model_fields
-            idle = [key for key in ATTENDING if getattr(self, key) != fields[key].default]
-            if self.context == "final" and idle:
-                what = f"with context: final nothing is looked at, and nothing reads {', '.join(idle)}"
+            if self.context == "final" and (idle := self.changed(*ATTENDING)):
+                what = f"with context: final nothing is looked at, and nothing reads {idle}"
                 raise ValueError(f"{what}; leave it out, or take context: attention")
             return self
 

@@ -94,8 +94,8 @@ class Names:
     """Follows the names of a source from its tasks down, and notes what is unknown, unused or in a circle."""
 
     source: Source
-    used: set[tuple[str, str]] = field(default_factory=set)
-    trail: list[tuple[str, str]] = field(default_factory=list)
+    used: set[tuple[str, Key]] = field(default_factory=set)
+    trail: list[tuple[str, Key]] = field(default_factory=list)
 
     def check(self) -> None:
         """Note every mistake in the source."""
@@ -128,18 +128,18 @@ class Names:
     def _name(self, ruling: Choice, name: str, path: Trail) -> None:
         section = next((one for one in ruling.names if name in _section(self.source, one)), None)
         if section is None:
-            valid = {known: one for one in ruling.names for known in _section(self.source, one)}
-            self.source.fault(path, unknown(singular(ruling.family), name, map(str, valid)))
-            if near := nearest(name, list(map(str, valid))):
-                self._follow(valid[near], near)
+            valid = {str(known): (one, known) for one in ruling.names for known in _section(self.source, one)}
+            self.source.fault(path, unknown(singular(ruling.family), name, valid))
+            if near := nearest(name, list(valid)):
+                self._follow(*valid[near])
             return
         if (section, name) in self.trail:
             self.source.fault(path, f'"{name}" is made of itself')
             return
         self._follow(section, name)
 
-    def _follow(self, section: str, name: str) -> None:
-        if (section, name) in self.used and (section, name) not in self.trail:
+    def _follow(self, section: str, name: Key) -> None:
+        if (section, name) in self.used:
             return
         self.used.add((section, name))
         self.trail.append((section, name))

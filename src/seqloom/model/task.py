@@ -87,10 +87,11 @@ class Task:
         own = {name.removeprefix(mark): one for name, one in everything.items() if name.startswith(mark)}
         return {**{name: one for name, one in everything.items() if "." not in name}, **own}
 
-    def learn(self, training: Columns) -> dict[str, Vocabulary]:
-        """What its reader learns from the training columns, by the names the model keeps it by."""
+    def learn(self, training: Columns, brought: Vocabularies = MappingProxyType({})) -> dict[str, Vocabulary]:
+        """What its reader learns from the training columns, or is brought, by the names the model keeps it by."""
         words = {name: training[name].counts() for name in (*self.texts, *self.targets)}
         learned = self.reader.learn(words, f"tasks.{self.name}.reader")
+        learned = {name: brought.get(f"{self.name}.{name}", one) for name, one in learned.items()}
         self.reader.recall(learned)
         return {f"{self.name}.{name}": one for name, one in learned.items()}
 
@@ -322,20 +323,3 @@ class Batcher:
     def lengths(self) -> np.ndarray:
         """(rows of the split, texts) the lengths of the texts to read, then of those to produce."""
         return self.columns.lengths([*self.task.texts, *self.task.targets])
-
-
-def tell_unseen(task: Task, columns: Columns, vocabularies: Vocabularies, split: str) -> None:
-    """Notice labels that a split has and training never showed: they cannot be predicted and count as wrong."""
-    known = task.vocabularies(vocabularies)
-    for name, field in task.fields.items():
-        vocabulary = known.get(getattr(field, "vocabulary", ""))
-        if vocabulary is None or vocabulary.unknown is not None or name not in columns:
-            continue
-        for label in (form for form in columns[name].counts() if form not in vocabulary):
-            where = _first(columns, name, label)
-            notice(f'{where}: the label "{label}" stands in {split} but never in training; it counts as wrong')
-
-
-def _first(columns: Columns, name: str, label: str) -> str:
-    rows: Iterator[int] = (row for row in columns.numbers.tolist() if label in columns[name].row(row))
-    return columns.where(next(rows))

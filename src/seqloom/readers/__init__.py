@@ -56,8 +56,11 @@ class ReaderTable(Table):
         return () if named is None else (named,) if isinstance(named, str) else tuple(named)
 
     def content(self) -> dict[str, Any]:
-        """The keys that decide what a file's rows hold: all but the files themselves and the choice of rows."""
-        return self.model_dump(exclude=SELECTING)
+        """The keys that decide what a file's rows hold: all but the files themselves and the choice of rows.
+
+        Defaults are left out, so that a key that is added later changes nothing for older runs.
+        """
+        return self.model_dump(exclude=SELECTING, exclude_defaults=True)
 
 
 class Reader(Part, ABC):

@@ -124,6 +124,8 @@ class RateSchedule(Part):
     """What the rate is multiplied by, step by step; its state, if any, is in `state`."""
 
     family: ClassVar[str] = "schedules"
+    waits: ClassVar[bool] = False
+    """Whether it goes by watched figures."""
 
     def __init__(self, config: Any, steps: int) -> None:
         self.config, self.steps = config, steps
@@ -177,6 +179,8 @@ class Exponential(RateSchedule):
 class Plateau(RateSchedule):
     """Falls by `factor` when `patience` evaluations in a row brought no better watched figure."""
 
+    waits = True
+
     class Config(Constant.Config):
         """`factor`, `patience` (evaluations), `least` (the smallest factor)."""
 
@@ -208,6 +212,8 @@ class Halving(RateSchedule):
     With `sticky`, as McCann et al. (2017) describe it, it falls at every evaluation after the first such one; without,
     as their program does, only when the figure is worse again.
     """
+
+    waits = True
 
     class Config(Constant.Config):
         """`factor`; `sticky`; `start`: the evaluation from which on it falls in any case; `stop`: ends below it."""
@@ -243,10 +249,10 @@ class Halving(RateSchedule):
 
 
 class Linear(RateSchedule):
-    """Falls in a straight line from 1 to `end` at the last step."""
+    """Falls in a straight line from 1 to `end`, which it comes to as the last step is done."""
 
     class Config(Constant.Config):
-        """`end`: the factor at the last step."""
+        """`end`: the factor that it comes to."""
 
         type: Literal["linear"] = "linear"  # type: ignore[assignment]
         end: Share = 0.0
@@ -261,7 +267,7 @@ class Cosine(Linear):
     """Falls from 1 to `end` along half a cosine (Loshchilov & Hutter 2017)."""
 
     class Config(Linear.Config):
-        """`end`: the factor at the last step."""
+        """`end`: the factor that it comes to."""
 
         type: Literal["cosine"] = "cosine"  # type: ignore[assignment]
 
@@ -281,9 +287,9 @@ class Milestones(RateSchedule):
         at: Annotated[list[Count], Field(min_length=1)]
         factor: Annotated[float, Field(gt=0, lt=1)] = 0.1
 
-    def after(self, step: int) -> float:
-        """The factor `step` steps after the warm-up."""
-        return float(self.config.factor ** sum(step + self.config.warmup >= one for one in self.config.at))
+    def factor(self, step: int) -> float:
+        """The factor at a step, counted from 0, warm-up included: milestones are steps of the run."""
+        return super().factor(step) * float(self.config.factor ** sum(step >= one for one in self.config.at))
 
 
 def groups(

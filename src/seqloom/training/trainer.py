@@ -87,7 +87,7 @@ class Trainer:
         sampling: Sampling = kind(config.sampling, {name: one.share for name, one in courses.items()}, seed)
         self.schedule = Schedule(sampling, {name: one.groups for name, one in courses.items()})
         self.watch, self.figure = _watch(config.watch, courses)
-        expected = {task: math.ceil(self.steps * self._chance(task)) for task in config.per_task}
+        expected = {task: math.ceil(self.steps * sampling.share(task)) for task in config.per_task}
         self.updates = Updates(self.network, config, self.steps, expected)
         if ranks.size == 1:
             self.updates.look_up_sparsely(self.network)
@@ -109,13 +109,7 @@ class Trainer:
     def _epoch(self) -> float:
         """Steps that an epoch of the watched task is expected to take."""
         batches = len(self.courses[self.watch].groups) / self.config.accumulate
-        return batches / self._chance(self.watch)
-
-    def _chance(self, task: str) -> float:
-        """How often a task is drawn."""
-        sampling = self.schedule.sampling
-        weights = {name: sampling.weight(name, share) for name, share in sampling.tasks.items()}
-        return weights[task] / sum(weights.values())
+        return batches / self.schedule.sampling.share(self.watch)
 
     @property
     def evaluate_every(self) -> int:
@@ -141,6 +135,8 @@ class Trainer:
                 # What is no better than the model that the run begins with must not take its place as the best.
                 self._judge(*self._figures())
             reason = self._over()
+            if reason is not None and self.at.step == 0:
+                self.save()
             while reason is None:
                 stop = self._step()
                 self._after_step(stop)
@@ -206,7 +202,8 @@ class Trainer:
             output = self.network(batch.to(device), before)
         assert output.loss is not None
         if not output.loss.requires_grad:
-            raise ConfigError(f"training.freeze: leaves task {batch.task} nothing to learn; take a glob out")
+            key = "unfreeze" if self.updates.holds else "freeze"
+            raise ConfigError(f"training.{key}: leaves task {batch.task} nothing to learn; take a glob out")
         whole = output.loss + output.penalty
         over = self._divisor(output.count, len(batch))
         loss = whole / max(1, over) if self._alone else whole * float(counts)
@@ -277,7 +274,7 @@ class Trainer:
     def _judge(self, figures: dict[str, dict[str, float]], watched: float | None) -> None:
         """Tell figures, and keep the model if they are the best."""
         self.at.figures = figures
-        better = watched is None or watched > self.at.best
+        better = watched is None or watched > self.at.best or not self.at.best_figures
         if watched is not None:
             self.at.waited = 0 if better else self.at.waited + 1
             self.at.best = max(watched, self.at.best)
@@ -295,9 +292,9 @@ class Trainer:
         return sum(rising) / len(rising) if rising else None
 
     def _rising(self, task: str, figure: str, figures: Mapping[str, Mapping[str, float]]) -> float:
-        """A figure of which more is better."""
-        falls = figure in self.courses[task].train.task.head.falling
-        return -figures[task][figure] if falls else figures[task][figure]
+        """A figure of which more is better; one that is no number is the worst."""
+        falls, value = figure in self.courses[task].train.task.head.falling, figures[task][figure]
+        return (-value if falls else value) if math.isfinite(value) else -math.inf
 
 
 def _seed(seed: int, device: torch.device) -> None:

@@ -11,7 +11,7 @@ from seqloom.config import nearest, part
 from seqloom.errors import ConfigError
 from seqloom.training import checkpoint
 from seqloom.training.optim import RateSchedule, groups, set_rate
-from seqloom.training.table import GLOBS, TrainingTable
+from seqloom.training.table import GLOBS, LEARNING, TrainingTable
 
 COMMON = "*"
 """Stands for the common optimiser; no task can have this name."""
@@ -37,6 +37,7 @@ class Updates:
         self.parameters = dict(network.named_parameters())
         check_globs(self.parameters, config)
         freeze(self.parameters, config.freeze)
+        _check_learning(self.parameters, config)
         self.optimizers = {COMMON: self._make(config.optimizer)}
         self.schedules = {COMMON: _schedule(config.schedule, steps)}
         for task, own in config.per_task.items():
@@ -53,6 +54,13 @@ class Updates:
             for name, one in self.parameters.items()
             if one.requires_grad and (at := _first(config.unfreeze, name)) is not None
         ]
+        if all(at for _, at in self.held) and len(self.held) == sum(map(_learns, self.parameters.values())):
+            raise ConfigError("training.unfreeze: nothing learns at first; take a glob out, or give it step 0")
+
+    @property
+    def holds(self) -> bool:
+        """Whether a parameter is still to be unfrozen."""
+        return not all(one.requires_grad for one, _ in self.held)
 
     def _make(self, table: Any) -> torch.optim.Optimizer:
         kind: Any = part("optimizers", table.type)
@@ -165,6 +173,20 @@ def check_globs(names: Iterable[str], config: TrainingTable) -> None:
             if not any(fnmatchcase(name, glob) for name in names):
                 like = nearest(glob, names) or names[0]
                 raise ConfigError(f'training.{key}: "{glob}" fits the name of no parameter, such as {like}')
+
+
+def _check_learning(parameters: Mapping[str, nn.Parameter], config: TrainingTable) -> None:
+    """Refuse a glob that says how parameters learn, where all that it fits never do."""
+    learning = [name for name, one in parameters.items() if one.requires_grad]
+    for key in LEARNING:
+        for glob in getattr(config, key):
+            if not any(fnmatchcase(name, glob) for name in learning):
+                remedy = "take it out of training.freeze, or give that part trainable: true"
+                raise ConfigError(f'training.{key}: all that "{glob}" fits is frozen; {remedy}')
+
+
+def _learns(parameter: nn.Parameter) -> bool:
+    return parameter.requires_grad
 
 
 def _first(globs: Mapping[str, int], name: str) -> int | None:
