@@ -34,6 +34,14 @@ def test_a_table_that_is_kept_whole_gives_the_same_vectors(model):
     )
 
 
+def test_a_frozen_table_stays_frozen(corpus):
+    config = tiny.one(corpus)
+    config["embedders"]["words"]["trainable"] = False
+    for model, learns in ((tiny.untrained(config), False), (tiny.untrained(tiny.one(corpus)), True)):
+        small = compress(model, 0.6, 3).model.network.embedders["words"]
+        assert {one.requires_grad for one in small.parameters()} == {learns}
+
+
 def test_a_compressed_model_keeps_frequent_words_and_stands_alone(model, tmp_path):
     found = compress(model, 0.6, 3)
     whole = vectors(model)

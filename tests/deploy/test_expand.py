@@ -46,6 +46,21 @@ def test_a_map_that_is_there_is_found(model, how):
     assert fit.first == 100
 
 
+def test_words_without_a_vector_in_the_model_say_nothing_of_the_map(model):
+    vectors, own = store(model)
+    model._assembly.network.embedders["words"].table.weight.data[2:6] = 0
+    wider, report = expand(model, vectors)
+    assert report.fits[0].shared == 10
+    assert report.fits[0].explained > 99.9
+    ids = [wider._assembly.vocabularies["words"].id(word) for word in ("heron", "Lake")]
+    np.testing.assert_allclose(learnt(wider)[ids], own, atol=1e-4)
+    model._assembly.network.embedders["words"].table.weight.data.zero_()
+    with pytest.raises(
+        DataError, match="the table of embedder words has vectors for 0; take vectors that share"
+    ):
+        expand(model, vectors)
+
+
 def test_all_else_stays(model, tmp_path):
     vectors, _ = store(model)
     wider, _ = expand(model, vectors, ["heron", "nowhere", "heron", "moth", ""])

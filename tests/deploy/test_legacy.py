@@ -11,6 +11,7 @@ from seqloom.api import load
 from seqloom.data.batch import Batch, Text
 from seqloom.deploy.legacy import import_mlmt
 from seqloom.errors import ModelError
+from seqloom.heads.tag import _as_bio
 from seqloom.model import folder
 from seqloom.model.network import Network
 from seqloom.model.task import Batcher
@@ -99,7 +100,7 @@ def test_it_tags_text_by_the_words_and_characters_of_the_checkpoint(imported, he
         scores = originals(Batch("tgt", {"text": text}, range(3))).scores
     labels = list(numbers["label"])
     best = [[labels[one] for one in row] for row in unpadded(originals, "tgt", scores, lengths)]
-    as_bio = [[tag.replace("E-", "I-").replace("S-", "B-") for tag in row] for row in best]
+    as_bio = [_as_bio(row) for row in best]
     assert load(tmp_path / "out").predict("target", LONG) == as_bio
     assert len({tag for row in as_bio for tag in row}) > 1
 

@@ -10,6 +10,7 @@ from seqloom.data.vocabulary import SPECIALS, Vocabulary
 from seqloom.embedders.concat import Concat
 from seqloom.embedders.context import Context
 from seqloom.embedders.meta import Meta
+from seqloom.embedders.sparse import Sparse
 from seqloom.embedders.word import Word
 from seqloom.errors import ConfigError, DataError
 from seqloom.nn import DynamicMetaEmbedding
@@ -103,6 +104,17 @@ def test_dropped_words_change_no_prediction_and_weigh_nothing(tmp_path, monkeypa
     assert ours == pytest.approx(theirs)
 
 
+def test_words_are_dropped_for_want_of_vectors_alone(tmp_path):
+    of = [stored(tmp_path, "birds", dropout=0.9, drop_words=0.5)]
+    sparse = Sparse(Sparse.Config(size=4, blocks=2), vocabularies={"words": WORDS})
+    rows = text([CROW, MOTH, 1], [CROW])
+    for sets, lengths in ((of, [2, 1]), ([*of, sparse], [3, 1])):
+        config = Meta.Config(of=["a", "b"][: len(sets)], attention="none", nowhere="dropped")
+        one = Meta(config, vocabularies={"words": WORDS}, of=sets).train()
+        assert all(one.reduced(rows).lengths.tolist() == lengths for _ in range(9))
+        assert all(part.training for part in sets)
+
+
 @pytest.mark.parametrize("attention", ["word", "context"])
 def test_padding_changes_nothing(tmp_path, attention):
     one = mixed(tmp_path, attention=attention)
@@ -121,6 +133,8 @@ def test_weights_are_told_through_a_row_of_embedders(tmp_path):
     one = mixed(tmp_path)
     row = Concat(Concat.Config(of=["a", "b"]), vocabularies={}, of=[stored(tmp_path, "birds"), one])
     assert list(row.weights(text([MOTH]))) == list(SETS)
+    both = Concat(Concat.Config(of=["a", "b"]), vocabularies={}, of=[mixed(tmp_path), mixed(tmp_path)])
+    assert list(both.weights(text([MOTH]))) == [*SETS, *(f"{name} 2" for name in SETS)]
 
 
 def test_the_published_start_is_near_zero_in_its_biases():

@@ -1,5 +1,6 @@
 """Language models in use: how they go on with a text, what evaluation may add, and the ways to score words."""
 
+import json
 import math
 from random import Random
 
@@ -47,6 +48,21 @@ def test_a_text_is_continued_to_its_end(folder):
     assert model.predict("lm", ["the cat", "each moth sees"]) == [["sat", "on", "a", "mat"], ["one", "lamp"]]
     model.adjust("lm", ["sampling.limit=1"])
     assert model.predict("lm", ["each moth"]) == [["sees"]]
+
+
+def test_the_end_is_known_as_the_embedder_reads_it(tmp_path):
+    (tmp_path / "text").write_text("".join(f"{one}\n" for one in SENTENCES * 9))
+    reader = {"type": "lines", "train": str(tmp_path / "text")}
+    config = {
+        "embedders": {"words": {"type": "word", "size": 16, "lower": True}},
+        "encoders": {"stack": {"type": "awd", "input": "words", "hidden": 24, "layers": 1}},
+        "tasks": {"lm": {"reader": reader, "encoder": "stack", "head": {"type": "language", "end": "<EOS>"}}},
+        "training": {"device": "cpu", "steps": 60, "batch": 4, "optimizer": {"type": "adam", "rate": 0.03}},
+    }
+    config["training"]["stream"] = {"window": 20}
+    model = Model.load(trained(config, tmp_path / "run").folder)
+    model.adjust("lm", ["sampling.temperature=0"])
+    assert model.predict("lm", ["the cat"]) == [["sat", "on", "a", "mat"]]
 
 
 def test_a_text_may_go_on_past_its_end_or_begin_from_nothing(folder, tmp_path):
@@ -186,6 +202,10 @@ def test_a_model_that_reads_backward_foretells_the_word_before(tmp_path):
     model = Model.load(tmp_path / "run")
     model.adjust("lm", ["sampling.temperature=0"])
     assert model.predict("lm", ["on a mat", "one lamp"]) == [["the", "cat", "sat"], ["each", "moth", "sees"]]
+    (tmp_path / "ends").write_text("on a mat\n")
+    assert [*model.predict_file("lm", tmp_path / "ends")] == ["the cat sat on a mat\n"]
+    (told,) = model.predict_file("lm", tmp_path / "ends", as_json=True)
+    assert json.loads(told) == {"text": ["on", "a", "mat"], "prediction": ["the", "cat", "sat"]}
     found = set()
     for window in (1, 20, 50):
         model.adjust("lm", [f"window={window}", "cache={window: 30, share: 0.5, flatness: 5.0}"])

@@ -102,13 +102,23 @@ def test_right_translations_are_scored_beside_what_was_found(model, tmp_path):
     assert "gold" not in json.loads(next(model.predict_file("de", tmp_path / "raw", explain=True)))
 
 
-def test_a_copied_bridge_needs_an_encoder_of_its_size(tmp_path):
-    with pytest.raises(
-        ConfigError, match="bridge: copy: the encoder's states have 24 numbers, the decoder's 10"
-    ):
-        tiny.untrained(config(tmp_path, hidden=10, bridge="copy"))
-    with pytest.raises(ConfigError, match="needs an LSTM encoder of at least 2 layers"):
-        tiny.trained(config(tmp_path, layers=2, bridge="copy"), tmp_path / "run")
+@pytest.mark.parametrize(
+    ("encoder", "head", "told"),
+    [
+        ({}, {"hidden": 10}, "the decoder has layers of 10 numbers, the encoder's last are of 24; let"),
+        ({}, {"hidden": 24, "layers": 2}, "has layers of 24, 24 numbers, the encoder's last are of 24; let"),
+        ({"type": "gru"}, {"hidden": 24}, "the encoder is no LSTM; let them agree, or take bridge: linear"),
+        ({"type": "awd", "cell": "qrnn", "layers": 1}, {"hidden": 12}, "the encoder is no LSTM"),
+        ({"type": "awd", "layers": 2, "last": 6}, {"hidden": 6, "layers": 2}, "encoder's last are of 12, 6"),
+    ],
+)
+def test_a_copied_bridge_needs_an_encoder_with_such_cells(tmp_path, encoder, head, told):
+    table = config(tmp_path, **head, bridge="copy")
+    if encoder.get("type") == "awd":
+        table["encoders"]["shared"] = {"input": "words", "hidden": 12}
+    table["encoders"]["shared"] |= encoder
+    with pytest.raises(ConfigError, match=rf"tasks\.de\.head  bridge: copy: .*{told}"):
+        tiny.untrained(table)
 
 
 def test_without_sacrebleu_training_does_not_begin(tmp_path, monkeypatch):

@@ -6,14 +6,15 @@ from typing import Any
 import pytest
 import torch
 
+from seqloom.api import Model
 from seqloom.config import source_of
 from seqloom.errors import ConfigError, ModelError
 from seqloom.experiment import check, missing_files
 from seqloom.heads.classify import Classify
-from seqloom.model.folder import load
+from seqloom.model.folder import load, save
 from seqloom.readers import Reader
 from tests import tiny
-from tests.letters import letters
+from tests.letters import TAGGER, assembled, letters
 from tests.model.test_transfer import over, vectors
 
 STORE = {"the": 1, "moth": 2, "crow": 3, "sees": 4, "grey": 5, "old": 6, "lamp": 7}
@@ -200,3 +201,49 @@ def test_a_model_that_reads_ahead_is_barred_from_heads_that_may_not_and_one_that
     assert "reads left to right, so its vectors tell nothing of what follows" in caplog.messages[0]
     with pytest.raises(ConfigError, match='embedder "cove" sees what follows'):
         tiny.untrained(classifier(True))
+
+
+SPELT = {"type": "chars", "filters": {1: 3, 2: 3}, "highway": 0}
+ONE_WAY = {"type": "lstm", "input": "spelt", "hidden": 6}
+MIXED = {"type": "meta", "of": ["letters", {"type": "features"}], "attention": "context"}
+
+
+@pytest.mark.parametrize(
+    ("embedders", "encoder", "backward", "told"),
+    [
+        ({"letters": SPELT, "spelt": MIXED}, ONE_WAY, False, "left to right, but .* sees what follows"),
+        ({"letters": SPELT, "spelt": MIXED}, ONE_WAY, True, "right to left, but .* sees what comes before"),
+        ({"spelt": SPELT}, ONE_WAY, False, ""),
+        ({"spelt": SPELT}, ONE_WAY, True, "right to left, but .* sees what comes before; let it run"),
+        ({"spelt": SPELT}, ONE_WAY | {"type": "awd", "backward": True}, True, ""),
+        ({"spelt": SPELT}, ONE_WAY | {"type": "awd", "backward": True}, False, "left to right, but .* follows"),
+    ],
+)
+def test_a_language_model_sees_nothing_of_what_it_foretells(tmp_path, embedders, encoder, backward, told):
+    (tmp_path / "inner").mkdir()
+    save(tmp_path / "inner", assembled(embedders, {"shared": encoder}, {"one": TAGGER}))
+    (tmp_path / "text").write_text("a moth sees a lamp\n" * 9)
+    reader = {"type": "lines", "train": str(tmp_path / "text")}
+    config = {
+        "embedders": {"cove": {"type": "context", "of": str(tmp_path / "inner")}},
+        "encoders": {"stack": {"type": "awd", "input": "cove", "hidden": 4, "layers": 1, "backward": backward}},
+        "tasks": {"lm": {"reader": reader, "encoder": "stack", "head": {"type": "language", "streams": 1}}},
+        "training": {"device": "cpu", "steps": 1, "batch": 1, "stream": {"window": 5}},
+    }
+    if told:
+        with pytest.raises(ConfigError, match=f"tasks.lm.head: reads {told}"):
+            tiny.trained(config, tmp_path / "run")
+        return
+    model = Model.load(tiny.trained(config, tmp_path / "run").folder)
+    with pytest.raises(ModelError, match="none can be gone on with"):
+        model.predict("lm", ["a moth"])
+
+
+def test_a_model_that_leaves_words_out_gives_no_context_vectors(corpus, tmp_path):
+    words = {"type": "meta", "of": ["letters"], "attention": "none", "nowhere": "dropped"}
+    folder = tmp_path / "inner"
+    folder.mkdir()
+    table = {"reader": {"type": "table"}, "encoder": "shared", "head": {"type": "encode"}}
+    save(folder, assembled({"letters": SPELT, "spelt": words}, {"shared": ONE_WAY}, {"one": table}))
+    with pytest.raises(ConfigError, match="the model there leaves out words that no set has"):
+        tiny.untrained(over(corpus, folder))

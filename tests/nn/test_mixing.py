@@ -16,3 +16,12 @@ def test_layers_are_mixed_by_shares_times_the_scale():
     mixed[0].backward()
     assert mix.weights.grad.any()
     assert mix.scale.grad == 0.2
+
+
+def test_layers_are_mixed_in_half_precision_too():
+    mix = ScalarMix(2)
+    with torch.autocast("cpu", torch.bfloat16):
+        layers = torch.nn.Linear(3, 4)(torch.randn(2, 5, 3)).unbind()
+        mixed = mix(layers)
+    assert layers[0].dtype == torch.bfloat16
+    torch.testing.assert_close(mixed.float(), torch.stack(layers).float().mean(0), atol=0.02, rtol=0.02)

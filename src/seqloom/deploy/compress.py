@@ -54,7 +54,7 @@ def compress(model: Assembly, density: float, blocks: int = 10, embedder: str | 
         len(table), table.shape[1], blocks, density
     )  # refuses what cannot be, in the words of a user's mistake
     keys = {key: getattr(old, key) for key in SHARED} | {"size": table.shape[1], "blocks": blocks}
-    settings = keys | {"type": "sparse", "density": density, "rotated": True}
+    settings = keys | {"type": "sparse", "density": density, "rotated": True, "trainable": not old.frozen}
     sparse, kept = _filled(settings, table, model)
     weights |= {f"embedders.{name}.{key}": one for key, one in sparse.state_dict().items()}
     made = assemble(_replaced(model, name, settings), model.vocabularies, weights)

@@ -107,7 +107,7 @@ def expand(
     state, fits = dict(model.network.state_dict()), []
     for name, weight in tables.items():
         own = state[weight].double().numpy()
-        pairs = source, own[[known.id(word) for word in shared]]
+        pairs = _known(name, source, own[[known.id(word) for word in shared]])
         fits.append(_judged(name, *pairs, _Way(how, ridge), seed))
         rows = own[[known.id(word) for word in kept]], _Way(how, ridge).fit(*pairs)(match.vectors[match.found])
         state[weight] = torch.from_numpy(np.concatenate(rows)).float()
@@ -162,6 +162,15 @@ def _shared(known: Vocabulary, vectors: Vectors, *, plain: bool) -> list[str]:
     if plain and len(found) <= vectors.size:
         notice(f"only {len(found)} shared words for vectors of {vectors.size} numbers; a ridge would help")
     return found
+
+
+def _known(name: str, source: np.ndarray, own: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The pairs of which the model's vector is one: a zero vector says that the model's own store lacked the word."""
+    there = own.any(1)
+    if there.sum() < 2:
+        what = f"of the words that it shares, the table of embedder {name} has vectors for {there.sum()}"
+        raise DataError(f"{what}; take vectors that share more of its words")
+    return source[there], own[there]
 
 
 def _asked(words: Iterable[str], index: Index) -> dict[str, None]:

@@ -113,4 +113,9 @@ def _line(task: Task, example: Example | None, one: Any, as_json: bool) -> str:
     if as_json:
         texts = {name: example[name] if example else [] for name in task.texts}
         return json.dumps({**texts, "prediction": one}, ensure_ascii=False) + "\n"
-    return task.head.written(example, one) if example else "\n"
+    if not example:
+        return "\n"
+    if task.turned:
+        # What came before stands before.
+        example, one = {**example, "text": one}, example["text"]
+    return task.head.written(example, one)

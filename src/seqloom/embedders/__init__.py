@@ -28,6 +28,8 @@ class Embedder(nn.Module, Part):
     """Numbers in each token's vector."""
     causal: bool = True
     """Whether a token's vector depends on no later token."""
+    backward: bool = True
+    """Whether it depends on no earlier token; most kinds' depends on neither."""
     drops: bool = False
     """Whether it leaves tokens out of a text before that is encoded; see `reduced`."""
 
@@ -81,6 +83,12 @@ class Embedder(nn.Module, Part):
     def vectors(self) -> "Sequence[Embedder]":
         """The embedders that this one is made of, itself if of none."""
         return [self]
+
+
+def distinct(names: Sequence[str]) -> list[str]:
+    """The names, those that came before with a number behind."""
+    counted = [names[: place + 1].count(name) for place, name in enumerate(names)]
+    return [name if count == 1 else f"{name} {count}" for name, count in zip(names, counted, strict=True)]
 
 
 def indexes(name: str, table: Any) -> tuple[Index, ...]:

@@ -10,7 +10,7 @@ from torch import Tensor
 from seqloom.config import Choice, Share, Table
 from seqloom.data.batch import Text
 from seqloom.data.vocabulary import Vocabularies
-from seqloom.embedders import Embedder
+from seqloom.embedders import Embedder, distinct
 from seqloom.nn.dropout import LockedDropout
 
 Member = Annotated[str | Table, Choice("embedders", names=("embedders", "vectors"))]
@@ -32,6 +32,8 @@ class Concat(Embedder):
         # The model owns every embedder under its own name; a list of them here would own them twice.
         self._of = tuple(of)
         self.size = sum(one.size for one in of)
+        self.causal = all(one.causal for one in of)
+        self.backward = all(one.backward for one in of)
         self.dropout = torch.nn.Dropout(config.dropout)
         self.locked = LockedDropout(config.locked)
 
@@ -43,7 +45,8 @@ class Concat(Embedder):
 
     def weights(self, text: Text) -> dict[str, Tensor]:
         """Those of the embedders in a row that mix sets."""
-        return {name: weight for one in self._of for name, weight in one.weights(text).items()}
+        found = [pair for one in self._of for pair in one.weights(text).items()]
+        return dict(zip(distinct([name for name, _ in found]), [weight for _, weight in found], strict=True))
 
     def vectors(self) -> Sequence[Embedder]:
         """The embedders in a row."""

@@ -49,7 +49,12 @@ class Inner(nn.Module):
         self.embedders, self.encoder = embedders, encoder
         # The module `embedders` owns it; here it would be owned twice.
         self._reads, self._mark = (embedder,), mark
-        self.size, self.causal = embedder.size, bool(encoder.causal)
+        if embedder.drops:
+            what = "the model there leaves out words that no set has (nowhere: dropped)"
+            raise ConfigError(f"{what}, and here each word needs a vector; take another, or nowhere: kept")
+        self.size = embedder.size
+        self.causal = bool(encoder.causal) and embedder.causal
+        self.backward = bool(encoder.backward) and embedder.backward
         self.sizes = layer_sizes(encoder, self.size)
 
     def forward(self, text: Text) -> tuple[Tensor, Sequence[Tensor]]:
@@ -144,7 +149,7 @@ class Context(Embedder):
         self.mix = ScalarMix(len(self.layers)) if config.layers == "mix" else None
         sizes = [inside.sizes[layer] for layer in self.layers]
         self.size = (inside.size if self.input else 0) + (sizes[0] if self.mix else sum(sizes))
-        self.causal = inside.causal
+        self.causal, self.backward = inside.causal, inside.backward
         self.cache, self._sizes = config.cache, [inside.size] * self.input + sizes
         how = f"{config.inside!r} {self.layers} {self.input} {config.lower}"
         self._made_by = f"{FORMAT} {how} {torch.__version__}"

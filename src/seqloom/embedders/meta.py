@@ -10,8 +10,9 @@ from torch import Tensor
 from seqloom.config import Choice, Count, Share, Table
 from seqloom.data.batch import Text
 from seqloom.data.vocabulary import Vocabularies
-from seqloom.embedders import Embedder
+from seqloom.embedders import Embedder, distinct
 from seqloom.nn.meta import DynamicMetaEmbedding
+from seqloom.nn.pooling import past_end
 
 Member = Annotated[str | Table, Choice("embedders", names=("embedders", "vectors"))]
 
@@ -67,7 +68,7 @@ class Meta(Embedder):
         super().__init__()
         # The model owns every embedder under its own name; a list of them here would own them twice.
         self._of = tuple(of)
-        self.names = _distinct([_called(one) for one in config.of])
+        self.names = distinct([_called(one) for one in config.of])
         self.drops = config.nowhere == "dropped"
         self.masked = config.missing == "masked" and config.weighing != "none"
         self.mix = DynamicMetaEmbedding(
@@ -82,7 +83,9 @@ class Meta(Embedder):
             initial=config.initial,
         )
         self.size = self.mix.size
-        self.causal = config.weighing != "context" and all(one.causal for one in of)
+        alone = config.weighing != "context"
+        self.causal = alone and all(one.causal for one in of)
+        self.backward = alone and all(one.backward for one in of)
 
     def forward(self, text: Text) -> Tensor:
         """(batch, time, size)."""
@@ -108,8 +111,13 @@ class Meta(Embedder):
         return [inner for one in self._of for inner in one.vectors()]
 
     def _kept(self, text: Text) -> Tensor:
-        """(batch, time) whether a set has a vector for a word that is not padding."""
-        return torch.stack([one(text).any(-1) for one in self._of]).any(0)
+        """(batch, time) whether a set has a vector for a word that is not padding, whatever dropout does to it."""
+        modes = [one.training for one in self._of]
+        with torch.no_grad():
+            found = torch.stack([one.eval()(text).any(-1) for one in self._of]).any(0)
+        for one, mode in zip(self._of, modes, strict=True):
+            one.train(mode)
+        return found & ~past_end(text.lengths, found.shape[1], found.device)
 
     def _mixed(self, text: Text) -> tuple[Tensor, Tensor | None]:
         vectors = [one(text) for one in self._of]
@@ -124,9 +132,3 @@ def _called(value: str | Table) -> str:
         return value
     kind = str(getattr(value, "type", ""))
     return (getattr(value, "vectors", None) if kind == "word" else None) or kind
-
-
-def _distinct(names: Sequence[str]) -> list[str]:
-    """The names, those that came before with a number behind."""
-    counted = [names[: place + 1].count(name) for place, name in enumerate(names)]
-    return [name if count == 1 else f"{name} {count}" for name, count in zip(names, counted, strict=True)]

@@ -24,9 +24,9 @@ class Sparse(Embedder):
         `order`: which words have long vectors: `up` frequent ones; as controls `down` rare ones, `rand` any, and
         `none` those that appear late in training. `shape`: how many words have each block: `falling`, or as the
         `published` program rounds. `rotated`: whether vectors are turned by a matrix, as those of compressed tables
-        are. `minimum`, `most`: how often a word must occur in training to be listed, and how many may be. `dropout`:
-        share of words read as unknown in training; `drop_words`: share of the vocabulary whose vectors are 0 there;
-        `locked`: rate on the numbers of a vector, with one mask all along a text.
+        are. `trainable`: whether the table learns. `minimum`, `most`: how often a word must occur in training to be
+        listed, and how many may be. `dropout`: share of words read as unknown in training; `drop_words`: share of the
+        vocabulary whose vectors are 0 there; `locked`: rate on the numbers of a vector, with one mask all along a text.
         """
 
         type: Literal["sparse"] = "sparse"
@@ -36,6 +36,7 @@ class Sparse(Embedder):
         order: Literal["up", "down", "rand", "none"] = "up"
         shape: Literal["falling", "published"] = "falling"
         rotated: bool = False
+        trainable: bool = True
         vocabulary: Name = "words"
         minimum: Count = 1
         most: Count | None = None
@@ -86,6 +87,7 @@ class Sparse(Embedder):
             nn.init.normal_(block, std=self.size**-0.5)  # as other word tables begin
         self.unknown = WordDropout(config.dropout, unknown=1)
         self.rotation = nn.Parameter(torch.eye(config.size)) if config.rotated else None
+        self.requires_grad_(config.trainable)
 
     @property
     def scoring(self) -> bool:

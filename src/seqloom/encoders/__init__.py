@@ -2,6 +2,7 @@
 
 from typing import Annotated, Any, ClassVar
 
+import torch
 from torch import Tensor, nn
 
 from seqloom.config import Choice, Part, Table
@@ -21,6 +22,8 @@ class Encoder(nn.Module, Part):
     """Whether a state depends on no later token."""
     backward: bool = False
     """Whether a state depends on no earlier token: it reads from the end of a text."""
+    lstm: bool = False
+    """Whether its last `state` is, layer by layer, the hidden and the cell state of LSTMs."""
 
     def __init__(self, config: Any, *, size: int) -> None:
         super().__init__()
@@ -28,3 +31,15 @@ class Encoder(nn.Module, Part):
     def forward(self, x: Tensor, lengths: Tensor, state: Any = None) -> Encoded:
         """Encode x (batch, time, size of a vector), of which row i has `lengths[i]` tokens."""
         raise TypeError(f"{type(self).__name__} does not encode")
+
+
+def cell_sizes(encoder: Encoder, size: int) -> list[int]:
+    """The numbers in each layer's cell state, those of all directions; none where an encoder is not made of LSTMs.
+
+    They are told by reading one vector of `size` numbers.
+    """
+    if not encoder.lstm:
+        return []
+    with torch.no_grad():
+        read = encoder.eval()(torch.zeros(1, 1, size), torch.tensor([1]))
+    return [cell.numel() for _, cell in read.state]

@@ -58,6 +58,7 @@ class AWDEncoder(Encoder, AWD):
     def __init__(self, config: Any, *, size: int) -> None:
         AWD.__init__(self, size=size, **config.model_dump(exclude={"type", "input", "backward"}))
         self.size, self.causal, self.backward = self.out, not config.backward, config.backward
+        self.lstm = config.cell == "lstm"
 
     def forward(self, x: Tensor, lengths: Tensor, state: Any = None) -> Encoded:  # type: ignore[override]
         """Encode x (batch, time, size of a vector)."""

@@ -73,7 +73,7 @@ class RecurrentEncoder(Encoder, Recurrent):
             self.activation = named_activation(config.project.activation)
             self.projected = dropout(config.project.dropout)
         self.size = self.out
-        self.causal = not config.bidirectional
+        self.causal, self.lstm = not config.bidirectional, self.cell == "lstm"
 
     def forward(self, x: Tensor, lengths: Tensor, state: Any = None) -> Encoded:  # type: ignore[override]
         """Encode x (batch, time, size of a vector)."""

@@ -38,6 +38,7 @@ class Saved(Encoder):
         super().__init__(config, size=size)
         self.inside, self.frozen = inside, config.frozen
         self.size, self.causal, self.backward = inside.size, inside.causal, inside.backward
+        self.lstm = inside.lstm
         if self.frozen:
             inside.requires_grad_(False)
 

@@ -101,7 +101,7 @@ class Sparse(Encoder, Recurrent):
             make=make,
         )
         self.before = LockedDropout(before) if config.locked else nn.Dropout(before)
-        self.size, self.causal = self.out, not config.bidirectional
+        self.size, self.causal, self.lstm = self.out, not config.bidirectional, True
 
     def forward(self, x: Tensor, lengths: Tensor, state: Any = None) -> Encoded:  # type: ignore[override]
         """Encode x (batch, time, size of a vector)."""

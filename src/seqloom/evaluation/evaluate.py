@@ -12,7 +12,7 @@ from seqloom.data.schedule import in_order
 from seqloom.evaluation.running import measure
 from seqloom.model.network import Network
 from seqloom.model.streaming import Streamer
-from seqloom.model.task import Batcher
+from seqloom.model.task import Batcher, Task
 from seqloom.progress import track
 
 ROWS = 64
@@ -68,9 +68,20 @@ def explain(network: Network, batcher: Batcher) -> list[dict[str, Any]]:
     found: list[Any] = [None] * len(batcher.columns)
     head = network.head(batcher.task.name)
     for places, batch, output in outputs(network, batcher):
-        weights = [{"weights": one} if one else {} for one in network.weights(batch)]
+        weights = [{"weights": _own(batcher.task, one)} if one else {} for one in network.weights(batch)]
         told = zip(head.explain(output, batch), weights, strict=True)
         _put(found, places, [{**one, **weighed} for one, weighed in told])
+    return found
+
+
+def _own(task: Task, weights: Mapping[str, Mapping[str, list[float]]]) -> dict[str, dict[str, list[float]]]:
+    """Weights by column and set, of a text's own tokens: not of the end symbol that running text is read from."""
+    found = {}
+    for column, sets in weights.items():
+        own = slice(None)
+        if task.fields[column].runs:
+            own = slice(None, -1) if task.turned else slice(1, None)
+        found[column] = {name: one[own] for name, one in sets.items()}
     return found
 
 

@@ -63,6 +63,9 @@ class Head(nn.Module, Part, ABC):
     continues: ClassVar[bool] = False
     """Whether it is given, as `route`, what it needs to read on: its embedder and how that looks words up."""
 
+    copies: ClassVar[bool] = False
+    """Whether it is given, as `cells`, the sizes of its encoder's last state; see `encoders.cell_sizes`."""
+
     measures: ClassVar[bool] = False
     """Whether some of its figures come of the loss, so that evaluation needs gold in the batches; see `measured`."""
 

@@ -16,7 +16,7 @@ from seqloom.data.batch import Batch, Encoded, Output, Text
 from seqloom.data.fields import UNLISTED, Field, FormTable
 from seqloom.data.running import Following, RunningText
 from seqloom.data.vocabulary import SPECIALS, Vocabularies
-from seqloom.errors import ConfigError
+from seqloom.errors import ConfigError, ModelError
 from seqloom.heads import Head, Route
 from seqloom.nn.mixture import MixtureOfSoftmaxes, mixed, mixture_loss
 from seqloom.nn.sampling import Sampling, sample
@@ -273,11 +273,14 @@ class Language(Head):
 
     def decode(self, output: Output, batch: Batch) -> list[list[str]]:
         """How each text goes on; where the encoder reads backward, how it came to that."""
+        if not (self.route.embedder.causal and self.route.embedder.backward):
+            raise ModelError("a word has another vector by itself than in its text; none can be gone on with")
         how = self.config.sampling
         drawn = Sampling(how.temperature, how.top_k, how.nucleus, how.seed)
         writer = _Continuing(self, output.scores)
         limits = torch.full((len(batch),), how.limit, device=self.bias.device)
-        start = self.words.id(self.config.end)
+        read = [one.view for one in self.route.indexes if one.vocabulary == self.config.vocabulary]
+        start = self.words.id(read[0].symbols(self.config.end)[0] if read else self.config.end)
         found = sample(writer, limits, drawn, 1, start=start, end=start if how.stop else -1)
         words = [[self.words[word] for word in one.words] for (one,) in found]
         return [one[::-1] for one in words] if self.route.encoder.backward else words

@@ -15,7 +15,7 @@ from seqloom.data.batch import Batch, Encoded, Output
 from seqloom.data.fields import UNLISTED, Field, TagsField, TextField
 from seqloom.data.vocabulary import Vocabularies, Vocabulary
 from seqloom.heads import Head
-from seqloom.metrics import accuracy, convert, outside, span_scores, strict_span_scores
+from seqloom.metrics import accuracy, convert, outside, span_scores, strict_span_scores, strict_spans
 from seqloom.nn.crf import LinearChainCRF, allowed_transitions
 from seqloom.nn.perceptron import MLP
 
@@ -172,7 +172,7 @@ class Tag(Head):
                 row[:length] for row, length in zip(output.scores.argmax(-1).tolist(), lengths, strict=True)
             ]
         tags = [[self.labels[one] for one in row] for row in best]
-        return [_as_bio(row) for row in tags] if self.scheme else tags
+        return [_as_bio(row) for row in tags] if self.scheme == "bioes" else tags
 
     @classmethod
     def gold(cls, stored: Mapping[str, list[Any]]) -> list[str]:
@@ -181,7 +181,7 @@ class Tag(Head):
 
     def score(self, predicted: Sequence[Any], gold: Sequence[Any]) -> dict[str, float]:
         """Figures in percent."""
-        gold = [_as_bio(row) for row in gold] if self.scheme else gold
+        gold = [_as_bio(row) for row in gold] if self.scheme == "bioes" else gold
         right = {"accuracy": 100 * accuracy([*chain(*predicted)], [*chain(*gold)])}
         if not self.scheme:
             return right
@@ -198,8 +198,13 @@ class Tag(Head):
 
 
 def _as_bio(tags: Sequence[str]) -> list[str]:
-    """BIOES tags as BIO, tag by tag, so that what is ill-formed stays so."""
-    return [f"{_BIO.get(tag[0], tag[0])}{tag[1:]}" for tag in tags]
-
-
-_BIO = {"E": "I", "S": "B"}
+    """BIOES tags as BIO: of a span that is ill-formed, every tag is an I, but for one that I would join to a span."""
+    found = ["O"] * len(tags)
+    for span in strict_spans(tags, "bioes"):
+        found[span.start : span.end] = [f"B-{span.kind}", *[f"I-{span.kind}"] * (span.end - span.start - 1)]
+    for place, tag in enumerate(tags):
+        if tag != "O" and found[place] == "O":
+            kind, before = tag[2:], found[place - 1] if place else "O"
+            begins = tag[0] in "BS" or (place > 0 and tags[place - 1][0] in "ES")
+            found[place] = f"{'B' if begins and before[2:] == kind else 'I'}-{kind}"
+    return found

@@ -113,6 +113,7 @@ class Translate(Head):
     )
     encodes = ("source",)
     aligned: ClassVar[bool] = True
+    copies: ClassVar[bool] = True
     measures: ClassVar[bool] = True
     judges: ClassVar[bool] = True
     falling: ClassVar[frozenset[str]] = frozenset({"perplexity"})
@@ -151,6 +152,7 @@ class Translate(Head):
         vocabularies: Vocabularies,
         shared: nn.Module | None = None,
         vectors: Vectors | Origin | None = None,
+        cells: Sequence[int] = (),
     ) -> None:
         super().__init__(config, size=size, vocabularies=vocabularies)
         self.config, self.target = config, vocabularies["target"]
@@ -162,21 +164,26 @@ class Translate(Head):
             self.decoder = ConditionalDecoder(*sizes, config.cell, config.bridge, **common)
         else:
             self.decoder = AttentionDecoder(*sizes, config.attention, config.input_feeding, **common)
-            self._build_bridge(size)
+            self._build_bridge(size, cells)
         if config.initial == "uniform":
             for parameter in self.parameters():
                 begin_uniform(parameter)
         if isinstance(vectors, Vectors):
             self._begin_with(vectors)
 
-    def _build_bridge(self, size: int) -> None:
+    def _build_bridge(self, size: int, cells: Sequence[int]) -> None:
         """What makes the first state of a decoder with attention; one without has its own."""
         config = self.config
-        if config.bridge == "copy" and config.hidden != size:
-            what = f"the encoder's states have {size} numbers, the decoder's {config.hidden}"
-            raise ConfigError(f"head translate: bridge: copy: {what}; let them agree, or take bridge: linear")
         if config.bridge == "linear":
             self.bridge = nn.Linear(size, config.layers * config.hidden)
+            return
+        last = list(cells[-config.layers :])
+        if last != [config.hidden] * config.layers:
+            what = f"the decoder has layers of {', '.join([str(config.hidden)] * config.layers)} numbers"
+            other = (
+                f"the encoder's last are of {', '.join(map(str, last))}" if last else "the encoder is no LSTM"
+            )
+            raise ConfigError(f"bridge: copy: {what}, {other}; let them agree, or take bridge: linear")
 
     def _begin_with(self, vectors: Vectors) -> None:
         """Let target words that have a vector in the store begin with it."""
@@ -229,9 +236,6 @@ class Translate(Head):
             first = torch.tanh(self.bridge(source.final)).view(-1, layers, hidden).transpose(0, 1)
             return decoder.start(first, torch.zeros_like(first))
         state = source.state
-        if not (isinstance(state, tuple) and len(state) >= layers and all(len(one) == 2 for one in state)):
-            what = f"bridge: copy needs an LSTM encoder of at least {layers} layers, as many as the decoder has"
-            raise ConfigError(f"head translate: {what}; or take bridge: linear")
         joined = [
             torch.stack([one[part].transpose(0, 1).flatten(1) for one in state[-layers:]]) for part in (0, 1)
         ]

@@ -14,7 +14,7 @@ from seqloom.data.vectors import Origin
 from seqloom.data.vocabulary import Vocabularies
 from seqloom.embedders import Embedder, inner
 from seqloom.embedders.context import Context, Inner
-from seqloom.encoders import Encoder
+from seqloom.encoders import Encoder, cell_sizes
 from seqloom.encoders.saved import Saved
 from seqloom.errors import ConfigError
 from seqloom.heads import Head, Route
@@ -163,12 +163,8 @@ def _head(
 ) -> Head:
     embedder, name = plan.routes[task.name]
     encoder = encoders[name]
-    if task.head.causal and not encoder.causal and not (task.runs and encoder.backward):
-        what = f'reads left to right, but encoder "{name}" sees what follows'
-        raise ConfigError(f"tasks.{task.name}.head: {what} (encoders.{name}.bidirectional: false)")
-    if task.head.causal and (seeing := [one for one in plan.closure(embedder) if not embedders[one].causal]):
-        what = f'reads left to right, but embedder "{seeing[0]}" sees what follows'
-        raise ConfigError(f"tasks.{task.name}.head: {what}; let it run an encoder that does not")
+    if task.head.causal:
+        _check_one_way(task, name, encoder, {one: embedders[one] for one in plan.closure(embedder)})
     for one in plan.closure(embedder):
         if embedders[one].drops and (task.head.aligned or one != embedder):
             why = (
@@ -182,9 +178,24 @@ def _head(
         given["vectors"] = stores.get(store)
     if task.head.continues:
         given["route"] = Route(embedders[embedder], encoder, plan.indexes(embedder))
+    if task.head.copies:
+        given["cells"] = cell_sizes(encoder, embedders[embedder].size)
     known = task.vocabularies(vocabularies)
     with _placed(f"tasks.{task.name}.head"):
         return task.head(task.table.head, size=encoder.size, vocabularies=known, **given)
+
+
+def _check_one_way(task: Task, name: str, encoder: Encoder, embedders: Mapping[str, Embedder]) -> None:
+    """Refuse what would see the words that are to be foretold."""
+    turned = task.runs and encoder.backward
+    order, rest = ("right to left", "comes before") if turned else ("left to right", "follows")
+    place = f"tasks.{task.name}.head: reads {order}, but"
+    if not encoder.causal and not turned:
+        raise ConfigError(f'{place} encoder "{name}" sees what {rest} (encoders.{name}.bidirectional: false)')
+    for one, embedder in embedders.items():
+        if not (embedder.backward if turned else embedder.causal):
+            what = f'{place} embedder "{one}" sees what {rest}'
+            raise ConfigError(f"{what}; let it run an encoder that reads {order}")
 
 
 @contextmanager

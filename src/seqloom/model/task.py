@@ -62,6 +62,11 @@ class Task:
         return any(field.runs for field in self.fields.values())
 
     @property
+    def turned(self) -> bool:
+        """Whether they are read from the end."""
+        return any(getattr(field, "backward", False) for field in self.fields.values())
+
+    @property
     def stored(self) -> dict[str, Field]:
         """The fields that have a column of their own."""
         return {name: field for name, field in self.fields.items() if not field.of}

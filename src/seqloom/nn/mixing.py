@@ -20,6 +20,7 @@ class ScalarMix(nn.Module):
 
     def forward(self, layers: Sequence[Tensor]) -> Tensor:
         """Mix layers of one shape (..., size)."""
-        mean = torch.tensordot(self.weights.softmax(0), torch.stack(list(layers)), 1)
+        stacked = torch.stack(list(layers))
+        mean = torch.tensordot(self.weights.softmax(0).to(stacked.dtype), stacked, 1)
         mixed: Tensor = self.scale * mean
         return mixed
