@@ -362,11 +362,11 @@ def test_what_goes_by_figures_needs_a_dev_file(settings, place):
     [
         (
             "training.sampling={type: interval, every: {ner: 2, topic: 3}}",
-            "training.sampling  training.sampling.every: no other task is there; name fewer",
+            "training.sampling  every: no other task is there; name fewer",
         ),
         (
             "training.sampling={type: interval, every: {ner: 1}}",
-            "training.sampling  training.sampling.every: no step is left for other tasks; name",
+            "training.sampling  every: no step is left for other tasks; name",
         ),
         ("training.stream={window: 9}", "training.stream  no task reads running text; leave it out"),
         ("embedders.words.coverage=0.5", "embedders.words  without vectors nothing reads coverage; leave"),

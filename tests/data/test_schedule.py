@@ -238,6 +238,9 @@ def test_a_sampling_knows_how_often_each_task_is_drawn(kind, words):
 def test_intervals_that_leave_nothing_are_refused(every, fault):
     with pytest.raises(ConfigError, match=fault):
         Interval(Interval.Config(every=every), TASKS, seed=1)
+    far = Interval(Interval.Config(every={"a": 2, "b": 3, "c": 100003}), TASKS | {"d": Share(9, 3)}, seed=1)
+    assert far.task(100005) == "c"
+    assert far.share("c") == pytest.approx(1 / 3 / 100003)
     with pytest.raises(ConfigError, match="c never has its turn, the steps that it is due at being those of"):
         Interval.check(Interval.Config(every={"a": 2, "b": 5, "c": 2}), dict.fromkeys("abcd", 1.0))
 

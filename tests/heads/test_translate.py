@@ -119,6 +119,8 @@ def test_a_copied_bridge_needs_an_encoder_with_such_cells(tmp_path, encoder, hea
     table["encoders"]["shared"] |= encoder
     with pytest.raises(ConfigError, match=rf"tasks\.de\.head  bridge: copy: .*{told}"):
         tiny.untrained(table)
+    fitting = tiny.untrained(config(tmp_path, hidden=24, bridge="copy")).network
+    assert all(part.training for part in fitting.modules())
 
 
 def test_without_sacrebleu_training_does_not_begin(tmp_path, monkeypatch):

@@ -212,6 +212,12 @@ MIXED = {"type": "meta", "of": ["letters", {"type": "features"}], "attention": "
     ("embedders", "encoder", "backward", "told"),
     [
         ({"letters": SPELT, "spelt": MIXED}, ONE_WAY, False, "left to right, but .* sees what follows"),
+        (
+            {"letters": SPELT, "m": MIXED, "spelt": {"type": "concat", "of": ["m"]}},
+            ONE_WAY,
+            False,
+            "left to right",
+        ),
         ({"letters": SPELT, "spelt": MIXED}, ONE_WAY, True, "right to left, but .* sees what comes before"),
         ({"spelt": SPELT}, ONE_WAY, False, ""),
         ({"spelt": SPELT}, ONE_WAY, True, "right to left, but .* sees what comes before; let it run"),
@@ -237,6 +243,19 @@ def test_a_language_model_sees_nothing_of_what_it_foretells(tmp_path, embedders,
     model = Model.load(tiny.trained(config, tmp_path / "run").folder)
     with pytest.raises(ModelError, match="none can be gone on with"):
         model.predict("lm", ["a moth"])
+
+
+def test_what_sees_ahead_is_told_by_its_own_name(tmp_path):
+    (tmp_path / "text").write_text("a moth sees a lamp\n" * 9)
+    reader = {"type": "lines", "train": str(tmp_path / "text")}
+    config = {
+        "embedders": {"m": MIXED, "letters": SPELT, "both": {"type": "concat", "of": ["m", "letters"]}},
+        "encoders": {"stack": {"type": "awd", "input": "both", "hidden": 4, "layers": 1}},
+        "tasks": {"lm": {"reader": reader, "encoder": "stack", "head": {"type": "language"}}},
+        "training": {"steps": 1},
+    }
+    with pytest.raises(ConfigError, match='embedder "m" sees what follows; take attention: word'):
+        tiny.trained(config, tmp_path / "run")
 
 
 def test_a_model_that_leaves_words_out_gives_no_context_vectors(corpus, tmp_path):

@@ -72,6 +72,16 @@ def test_a_run_that_begins_with_a_translator_cuts_as_that_does(tmp_path):
     table["training"]["begin"] = {"path": str(tmp_path / "first")}
     second = Model.load(tiny.trained(table, tmp_path / "second").folder)._assembly.vocabularies
     assert {name: list(one) for name, one in first.items()} == {name: list(one) for name, one in second.items()}
+    table["training"]["begin"]["parts"] = ["embedders.*", "encoders.*"]
+    third = Model.load(tiny.trained(table, tmp_path / "parts").folder)._assembly.vocabularies
+    assert list(third["de.pieces"]) == list(first["de.pieces"])
+    for subwords in (None, {"size": 25, "joint": False}):
+        table["tasks"]["de"]["reader"]["subwords"] = subwords
+        with pytest.raises(
+            ConfigError, match=r"training\.begin: task de of .* cuts words into pieces, here they are"
+        ):
+            tiny.trained(table, tmp_path / "other")
+    table["tasks"]["de"]["reader"]["subwords"] = {"size": 25}
     del table["training"]["begin"]
     fresh = Model.load(tiny.trained(table, tmp_path / "third").folder)._assembly.vocabularies
     assert list(fresh["de.pieces"]) != list(first["de.pieces"])

@@ -1,5 +1,6 @@
 import math
 import re
+import shutil
 import signal
 from collections.abc import Callable
 from dataclasses import replace
@@ -261,6 +262,12 @@ def test_a_run_that_begins_at_its_goal_is_over_and_can_go_on(corpus: Path, tmp_p
         result = tiny.trained(begun, tmp_path / "second", resume=resume)
         assert (result.step, result.best_step) == (0, 0)
     assert tiny.weights(tmp_path / "second") == tiny.weights(tmp_path / "first", "best")
+    shutil.rmtree(tmp_path / "first")
+    begun["training"]["goal"] = 0.002
+    with pytest.raises(ConfigError, match=r"training\.goal changed"):
+        tiny.trained(begun, tmp_path / "second", resume=True)
+    with pytest.raises(ConfigError, match=r"these files are missing:\n.*training\.begin\.path"):
+        tiny.trained(begun, tmp_path / "third")
 
 
 def test_schedules_end_with_the_run_where_relatives_go_by_rows(tmp_path: Path) -> None:
@@ -273,6 +280,17 @@ def test_schedules_end_with_the_run_where_relatives_go_by_rows(tmp_path: Path) -
     (start,) = tiny.told(tmp_path / "run", "start")
     assert start["steps"] == pytest.approx(result.step, rel=0.25)
     assert result.step > 100
+
+
+def test_a_task_whose_epochs_count_must_be_drawn(tmp_path: Path) -> None:
+    (tmp_path / "pos-train.txt").write_text(tiny.tagged(tiny.sentences(4, 1)))
+    (tmp_path / "kind-train.tsv").write_text(tiny.labelled(tiny.sentences(4, 2)))
+    (tmp_path / "kind-dev.tsv").write_text(tiny.labelled(tiny.sentences(4, 3)))
+    sampling = {"type": "related", "target": "pos", "cross_task": ["kind"], "mix": "epoch"}
+    table = tiny.two(tmp_path, ["train"], steps=None, epochs=1, sampling=sampling, watch="kind")
+    table["tasks"]["kind"] = tiny.task(tmp_path, "kind", ["train", "dev"])
+    with pytest.raises(ConfigError, match="task kind, which epochs are counted by, would never be drawn"):
+        tiny.trained(table, tmp_path / "run")
 
 
 def test_labels_that_a_begun_model_does_not_list_are_told(

@@ -133,7 +133,7 @@ class Interval(Sampling):
     @classmethod
     def check(cls, config: Any, weights: Mapping[str, float]) -> None:
         """Raise a ConfigError where a task would never have its turn, or has a weight that nothing reads."""
-        shares, place = _due_shares(config.every), "training.sampling.every"
+        shares, place = _due_shares(config.every), "every"
         if not weights.keys() - config.every.keys() or not shares[None]:
             what = "no step is left for other tasks" if not shares[None] else "no other task is there"
             raise ConfigError(f"{place}: {what}; name fewer tasks, or wider intervals")
@@ -161,12 +161,19 @@ def _due(every: Mapping[str, int], step: int) -> str | None:
 
 
 PERIOD = 100_000
-"""The most steps that are looked at to tell how often tasks are due; their order repeats itself, mostly far sooner."""
+"""The most steps that are counted to tell how often tasks are due, after which their order repeats itself."""
 
 
 @cache
 def _counted(every: tuple[tuple[str, int], ...]) -> Mapping[str | None, float]:
-    period = min(PERIOD, math.lcm(*(each for _, each in every)))
+    period = math.lcm(*(each for _, each in every))
+    if period > PERIOD:
+        # So long a one is of intervals that have little in common, so that turns collide as if by chance.
+        left, found = 1.0, dict[str | None, float]()
+        for name, each in every:
+            found[name] = left / each
+            left -= found[name]
+        return found | {None: left}
     turns = Counter(_due(dict(every), step) for step in range(period))
     return {name: turns[name] / period for name in (None, *dict(every))}
 

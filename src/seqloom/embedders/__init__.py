@@ -30,6 +30,8 @@ class Embedder(nn.Module, Part):
     """Whether a token's vector depends on no later token."""
     backward: bool = True
     """Whether it depends on no earlier token; most kinds' depends on neither."""
+    steady: bool = False
+    """Whether its vectors are the same in training as in evaluation."""
     drops: bool = False
     """Whether it leaves tokens out of a text before that is encoded; see `reduced`."""
 

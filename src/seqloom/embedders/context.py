@@ -149,7 +149,7 @@ class Context(Embedder):
         self.mix = ScalarMix(len(self.layers)) if config.layers == "mix" else None
         sizes = [inside.sizes[layer] for layer in self.layers]
         self.size = (inside.size if self.input else 0) + (sizes[0] if self.mix else sum(sizes))
-        self.causal, self.backward = inside.causal, inside.backward
+        self.causal, self.backward, self.steady = inside.causal, inside.backward, not self.trainable
         self.cache, self._sizes = config.cache, [inside.size] * self.input + sizes
         how = f"{config.inside!r} {self.layers} {self.input} {config.lower}"
         self._made_by = f"{FORMAT} {how} {torch.__version__}"

@@ -112,11 +112,13 @@ class Meta(Embedder):
 
     def _kept(self, text: Text) -> Tensor:
         """(batch, time) whether a set has a vector for a word that is not padding, whatever dropout does to it."""
-        modes = [one.training for one in self._of]
+        dropping = [one for one in self._of if one.training and not one.steady]
+        for one in dropping:
+            one.eval()
         with torch.no_grad():
-            found = torch.stack([one.eval()(text).any(-1) for one in self._of]).any(0)
-        for one, mode in zip(self._of, modes, strict=True):
-            one.train(mode)
+            found = torch.stack([one(text).any(-1) for one in self._of]).any(0)
+        for one in dropping:
+            one.train()
         return found & ~past_end(text.lengths, found.shape[1], found.device)
 
     def _mixed(self, text: Text) -> tuple[Tensor, Tensor | None]:

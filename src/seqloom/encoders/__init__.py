@@ -40,6 +40,8 @@ def cell_sizes(encoder: Encoder, size: int) -> list[int]:
     """
     if not encoder.lstm:
         return []
+    mode = encoder.training
     with torch.no_grad():
         read = encoder.eval()(torch.zeros(1, 1, size), torch.tensor([1]))
+    encoder.train(mode)
     return [cell.numel() for _, cell in read.state]

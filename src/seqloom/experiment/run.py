@@ -27,7 +27,7 @@ from seqloom.model.known import tell_known
 from seqloom.model.labels import check_labels, tell_unseen
 from seqloom.model.plan import Plan, lay_out
 from seqloom.model.streaming import Streamer, Windows, evaluated
-from seqloom.model.task import Batcher, Task, bind, check_indexes, fit
+from seqloom.model.task import Batcher, Task, bind, fit
 from seqloom.model.transfer import Carried, begin, begun, carried
 from seqloom.model.widen import widened
 from seqloom.nn.sparse import missed
@@ -80,10 +80,11 @@ def run(source: Source, out: str | Path, *, resume: bool = False, writers: Seque
         Interrupted: asked to stop; the state is saved.
     """
     out = Path(out)
-    if resume and (out / LAST / CONFIG).is_file():
+    goes_on = resume and (out / LAST / CONFIG).is_file()
+    if goes_on:
         _recall(source.values, read(out / LAST / CONFIG).values)
     table = check(source)
-    if missing := missing_files(table, source):
+    if missing := missing_files(table, source, begins=not goes_on):
         raise ConfigError("these files are missing:\n" + "\n".join(missing))
     for task in table.tasks.values():
         part("heads", getattr(task.head, "type", "")).require()  # type: ignore[attr-defined]
@@ -168,7 +169,7 @@ def _prepare(table: Experiment, out: Path, resumed: bool, writers: Sequence[Writ
         training = _cut(model.tasks, training)
     else:
         start = table.training.begin
-        before = begun(start.path, start.parts, plan, check_indexes(tasks)) if start else Carried()
+        before = begun(start.path, start.parts, plan, tasks) if start else Carried()
         learned = {
             key: one
             for name, task in tasks.items()

@@ -223,8 +223,11 @@ def reader_files(table: Any, path: str) -> list[str]:
     return files
 
 
-def missing_files(table: ModelTable, source: Source) -> list[str]:
-    """The files that a table names and that are not there, each with its place in the configuration."""
+def missing_files(table: ModelTable, source: Source, *, begins: bool = True) -> list[str]:
+    """The files that a table names and that are not there, each with its place in the configuration.
+
+    A run that is resumed no longer `begins`: it needs no model to begin from.
+    """
     missing = []
     for name, task in table.tasks.items():
         for place, path in _task_files(name, task):
@@ -234,7 +237,7 @@ def missing_files(table: ModelTable, source: Source) -> list[str]:
     needed: list[tuple[Trail, str]] = [
         (("vectors", name, "path"), one.path) for name, one in table.vectors.items()
     ]
-    begin = table.training.begin if isinstance(table, Experiment) else None
+    begin = table.training.begin if begins and isinstance(table, Experiment) else None
     needed += [] if begin is None else [(("training", "begin", "path"), begin.path)]
     for where, path in [*(one for one in needed if not locate(one[1]).exists()), *absent(table)]:
         missing.append(f"{source.where(where)}  {dotted(where)}  {locate(path)}")

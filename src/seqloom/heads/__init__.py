@@ -63,9 +63,6 @@ class Head(nn.Module, Part, ABC):
     continues: ClassVar[bool] = False
     """Whether it is given, as `route`, what it needs to read on: its embedder and how that looks words up."""
 
-    copies: ClassVar[bool] = False
-    """Whether it is given, as `cells`, the sizes of its encoder's last state; see `encoders.cell_sizes`."""
-
     measures: ClassVar[bool] = False
     """Whether some of its figures come of the loss, so that evaluation needs gold in the batches; see `measured`."""
 
@@ -87,6 +84,11 @@ class Head(nn.Module, Part, ABC):
     @abstractmethod
     def figures(cls, config: Any) -> tuple[str, ...]:
         """The names of its figures, those of `score` before those of `measured`; early stopping watches the first."""
+
+    @classmethod
+    def copies(cls, config: Any) -> bool:
+        """Whether it is given, as `cells`, the sizes of its encoder's last state; see `encoders.cell_sizes`."""
+        return False
 
     @classmethod
     def common(cls, config: Any, *, size: int, vocabularies: Vocabularies) -> nn.Module:

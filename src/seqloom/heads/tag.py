@@ -198,7 +198,7 @@ class Tag(Head):
 
 
 def _as_bio(tags: Sequence[str]) -> list[str]:
-    """BIOES tags as BIO: of a span that is ill-formed, every tag is an I, but for one that I would join to a span."""
+    """BIOES tags as BIO: of a span that is ill-formed, every tag is an I, but for one that I would join to its like."""
     found = ["O"] * len(tags)
     for span in strict_spans(tags, "bioes"):
         found[span.start : span.end] = [f"B-{span.kind}", *[f"I-{span.kind}"] * (span.end - span.start - 1)]

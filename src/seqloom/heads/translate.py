@@ -113,10 +113,14 @@ class Translate(Head):
     )
     encodes = ("source",)
     aligned: ClassVar[bool] = True
-    copies: ClassVar[bool] = True
     measures: ClassVar[bool] = True
     judges: ClassVar[bool] = True
     falling: ClassVar[frozenset[str]] = frozenset({"perplexity"})
+
+    @classmethod
+    def copies(cls, config: Any) -> bool:
+        """Where its first state is a copy; without attention it has a bridge of its own."""
+        return bool(config.bridge == "copy" and config.context == "attention")
 
     @classmethod
     def fields(cls, config: Any) -> Mapping[str, Field]:

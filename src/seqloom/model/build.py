@@ -178,7 +178,7 @@ def _head(
         given["vectors"] = stores.get(store)
     if task.head.continues:
         given["route"] = Route(embedders[embedder], encoder, plan.indexes(embedder))
-    if task.head.copies:
+    if task.head.copies(task.table.head):
         given["cells"] = cell_sizes(encoder, embedders[embedder].size)
     known = task.vocabularies(vocabularies)
     with _placed(f"tasks.{task.name}.head"):
@@ -192,10 +192,12 @@ def _check_one_way(task: Task, name: str, encoder: Encoder, embedders: Mapping[s
     place = f"tasks.{task.name}.head: reads {order}, but"
     if not encoder.causal and not turned:
         raise ConfigError(f'{place} encoder "{name}" sees what {rest} (encoders.{name}.bidirectional: false)')
-    for one, embedder in embedders.items():
+    # What others are made of comes last.
+    for one, embedder in reversed(list(embedders.items())):
         if not (embedder.backward if turned else embedder.causal):
             what = f'{place} embedder "{one}" sees what {rest}'
-            raise ConfigError(f"{what}; let it run an encoder that reads {order}")
+            remedy = "take attention: word" if embedder.weighs else f"let it run an encoder that reads {order}"
+            raise ConfigError(f"{what}; {remedy}")
 
 
 @contextmanager

@@ -94,9 +94,10 @@ class Task:
 
     def learn(self, training: Columns, brought: Vocabularies = MappingProxyType({})) -> dict[str, Vocabulary]:
         """What its reader learns from the training columns, or is brought, by the names the model keeps it by."""
-        words = {name: training[name].counts() for name in (*self.texts, *self.targets)}
-        learned = self.reader.learn(words, f"tasks.{self.name}.reader")
-        learned = {name: brought.get(f"{self.name}.{name}", one) for name, one in learned.items()}
+        learned = {name: one for name in self.reader.learns() if (one := brought.get(f"{self.name}.{name}"))}
+        if not learned:
+            words = {name: training[name].counts() for name in (*self.texts, *self.targets)}
+            learned = dict(self.reader.learn(words, f"tasks.{self.name}.reader"))
         self.reader.recall(learned)
         return {f"{self.name}.{name}": one for name, one in learned.items()}
 

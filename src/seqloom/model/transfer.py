@@ -1,6 +1,6 @@
 """Parts out of other models: their definitions when checked, then the weights and vocabularies they bring along."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any, TypeVar
@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from torch import Tensor
 
 from seqloom.config import Source, Table, Trail, data_paths, part, unknown
+from seqloom.data.fields import TextField
 from seqloom.data.running import RunningText
 from seqloom.data.tokens import Index
 from seqloom.data.vocabulary import SPECIALS, Vocabulary
@@ -22,7 +23,7 @@ from seqloom.model.folder import Assembly, load
 from seqloom.model.network import Network
 from seqloom.model.plan import Plan
 from seqloom.model.tables import ModelTable
-from seqloom.model.task import check_indexes
+from seqloom.model.task import Task, check_indexes
 from seqloom.progress import notice
 
 Root = TypeVar("Root", bound=ModelTable)
@@ -202,22 +203,22 @@ def carried(plan: Plan) -> Carried:
     return found
 
 
-def begun(path: str, parts: Sequence[str], plan: Plan, here: Mapping[str, Index]) -> Carried:
+def begun(path: str, parts: Sequence[str], plan: Plan, tasks: Mapping[str, Task]) -> Carried:
     """The vocabularies of a model, and the weights of it that a run begins with, by their own names.
 
     Args:
         path: of the model; the vocabularies are those that the chosen weights are of.
         parts: globs over the names of its parameters.
         plan: of this run.
-        here: how each vocabulary is read in this run.
+        tasks: of this run.
 
     Raises:
         ConfigError: a glob that fits none of its parameters, or a vocabulary or table that is arranged in another way
-            there.
+            there, or of words that are cut in another way.
         ModelError: the model is missing or damaged.
     """
     model = load(locate(path))
-    _check_orders(path, check_indexes(model.tasks), here)
+    _check_orders(path, check_indexes(model.tasks), check_indexes(tasks))
     weights = model.network.state_dict()
     for glob in parts:
         if not any(fnmatchcase(name, glob) for name in weights):
@@ -226,6 +227,7 @@ def begun(path: str, parts: Sequence[str], plan: Plan, here: Mapping[str, Index]
     chosen = {name: one for name, one in weights.items() if any(fnmatchcase(name, glob) for glob in parts)}
     _check_arranged(path, model, plan, chosen)
     needed = _needed(model, chosen)
+    needed |= _pieces(path, model, tasks, needed)
     return Carried({name: one for name, one in model.vocabularies.items() if name in needed}, chosen)
 
 
@@ -242,6 +244,24 @@ def _needed(model: Assembly, weights: Iterable[str]) -> set[str]:
         if {f"heads.{name}", f"shared.{task.group}"} & parts:
             found |= {one for one in model.vocabularies if one.startswith(f"{task.labels}.")}
             found |= {field.vocabulary for field in task.fields.values() if isinstance(field, RunningText)}
+    return found
+
+
+def _pieces(path: str, model: Assembly, tasks: Mapping[str, Task], needed: Collection[str]) -> set[str]:
+    """What readers there learnt to cut words by, where vocabularies are needed of words that were cut so."""
+    found = set[str]()
+    for name, task in model.tasks.items():
+        learnt, mine = (set(one.reader.learns() if one else ()) for one in (task, tasks.get(name)))
+        fields = (field for field in task.fields.values() if isinstance(field, TextField))
+        read = {index.vocabulary for field in fields for index in field.indexes}
+        named = {f"{name}.{one}" for one in learnt}
+        if not learnt or not (read | named).intersection(needed):
+            continue
+        if learnt != mine:
+            what = f"task {name} of {path} cuts words into {' and '.join(sorted(learnt))}"
+            remedy = f"give task {name} the same reader key subwords, or begin with other parts"
+            raise ConfigError(f"training.begin: {what}, here they are not cut so; {remedy}")
+        found |= named
     return found
 
 

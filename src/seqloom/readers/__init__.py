@@ -104,6 +104,10 @@ class Reader(Part, ABC):
     def require(cls, config: Any) -> None:
         """Raise a ConfigError where an extra is absent that learning needs; asked before training begins."""
 
+    def learns(self) -> tuple[str, ...]:
+        """The names of what it learns from the training rows."""
+        return ()
+
     def learn(self, words: Mapping[str, Mapping[str, int]], place: str) -> Vocabularies:
         """What it learns from the words of the training rows, counted by column; the model keeps it by these names.
 

@@ -120,6 +120,11 @@ class Parallel(Reader):
         if config.subwords is not None:
             require_tokenizers()
 
+    def learns(self) -> tuple[str, ...]:
+        """The pieces of both sides, or those of each."""
+        table = self.config.subwords
+        return () if table is None else ("pieces",) if table.joint else ("source-pieces", "target-pieces")
+
     def learn(self, words: Mapping[str, Mapping[str, int]], place: str) -> Vocabularies:
         """The pieces of both sides' words, or of each side's; a ConfigError where `size` is below their characters."""
         table = self.config.subwords

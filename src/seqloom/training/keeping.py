@@ -148,7 +148,7 @@ class Keeper:
 def same_data(begun: Mapping[str, str], found: Mapping[str, str]) -> None:
     """Refuse to go on with a run, a TrainingError, when its training data changed; both are fingerprints by task."""
     if changed := [name for name, digest in begun.items() if found.get(name) != digest]:
-        what = f"the training data of {', '.join(changed)} are not those that the run began with"
+        what = f"the training data of {', '.join(changed)} are not, or are not read as, those that the run began with"
         raise TrainingError(f"{what}; restore them, or start a new run in another folder")
 
 

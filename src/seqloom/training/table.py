@@ -41,8 +41,6 @@ class BeginTable(Table):
 
 GLOBS = ("freeze", "unfreeze", "rates", "clip_except")
 """The keys of `training` that name parameters by globs."""
-LEARNING = ("unfreeze", "rates", "clip_except")
-"""Those of them that say how parameters learn."""
 
 
 class TrainingTable(Table):

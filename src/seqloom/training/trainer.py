@@ -109,7 +109,11 @@ class Trainer:
     def _epoch(self) -> float:
         """Steps that an epoch of the watched task is expected to take."""
         batches = len(self.courses[self.watch].groups) / self.config.accumulate
-        return batches / self.schedule.sampling.share(self.watch)
+        share = self.schedule.sampling.share(self.watch)
+        if not share:
+            what = f"task {self.watch}, which epochs are counted by, would never be drawn"
+            raise ConfigError(f"training.sampling: {what}; watch another, or give it a larger share")
+        return batches / share
 
     @property
     def evaluate_every(self) -> int:

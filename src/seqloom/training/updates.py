@@ -11,7 +11,7 @@ from seqloom.config import nearest, part
 from seqloom.errors import ConfigError
 from seqloom.training import checkpoint
 from seqloom.training.optim import RateSchedule, groups, set_rate
-from seqloom.training.table import GLOBS, LEARNING, TrainingTable
+from seqloom.training.table import GLOBS, TrainingTable
 
 COMMON = "*"
 """Stands for the common optimiser; no task can have this name."""
@@ -37,7 +37,7 @@ class Updates:
         self.parameters = dict(network.named_parameters())
         check_globs(self.parameters, config)
         freeze(self.parameters, config.freeze)
-        _check_learning(self.parameters, config)
+        _check_unfrozen(self.parameters, config)
         self.optimizers = {COMMON: self._make(config.optimizer)}
         self.schedules = {COMMON: _schedule(config.schedule, steps)}
         for task, own in config.per_task.items():
@@ -175,14 +175,13 @@ def check_globs(names: Iterable[str], config: TrainingTable) -> None:
                 raise ConfigError(f'training.{key}: "{glob}" fits the name of no parameter, such as {like}')
 
 
-def _check_learning(parameters: Mapping[str, nn.Parameter], config: TrainingTable) -> None:
-    """Refuse a glob that says how parameters learn, where all that it fits never do."""
+def _check_unfrozen(parameters: Mapping[str, nn.Parameter], config: TrainingTable) -> None:
+    """Refuse to unfreeze what never learns."""
     learning = [name for name, one in parameters.items() if one.requires_grad]
-    for key in LEARNING:
-        for glob in getattr(config, key):
-            if not any(fnmatchcase(name, glob) for name in learning):
-                remedy = "take it out of training.freeze, or give that part trainable: true"
-                raise ConfigError(f'training.{key}: all that "{glob}" fits is frozen; {remedy}')
+    for glob in config.unfreeze:
+        if not any(fnmatchcase(name, glob) for name in learning):
+            remedy = "take it out of training.freeze, or let its part learn (trainable: true, or frozen: false)"
+            raise ConfigError(f'training.unfreeze: all that "{glob}" fits stays frozen; {remedy}')
 
 
 def _learns(parameter: nn.Parameter) -> bool:
