@@ -354,3 +354,18 @@ def test_several_data_sets_are_named_right_before_one_is_fetched(seqloom, tmp_pa
     said = seqloom("data", "get", "squad", "snlii", "--yes", "--data", str(tmp_path / "data"))
     assert 'no data set is called "snlii"; did you mean "snli"?' in said.error
     assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize(
+    "fault", [MemoryError(), RuntimeError("can't allocate memory: you tried to allocate 9 bytes")]
+)
+def test_too_little_memory_is_told_without_a_traceback(
+    fault: Exception, seqloom: Seqloom, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def large(*_: Any, **__: Any) -> None:
+        raise fault
+
+    monkeypatch.setattr("seqloom.experiment.open_config", large)
+    said = seqloom("train", config, "--out", config.parent / "run")
+    assert said.code == 1
+    assert "out of memory: smaller parts of the model (hidden, size) or a smaller training.batch" in said.error

@@ -15,9 +15,9 @@ import torch
 from seqloom.api import Model
 from seqloom.config import source_of
 from seqloom.data.schedule import Groups
-from seqloom.errors import ConfigError, DataError, TrainingError
-from seqloom.experiment import check, open_config, points, run, run_many
-from seqloom.model.folder import CONFIG
+from seqloom.errors import ConfigError, DataError, ModelError, TrainingError
+from seqloom.experiment import check, open_config, points, run, run_many, summary
+from seqloom.model.folder import CONFIG, find
 from seqloom.training.keeping import LAST
 from seqloom.training.report import Writer
 from seqloom.training.tracking import TensorBoardWriter
@@ -172,7 +172,8 @@ def test_a_resumed_run_must_have_its_training_data(tmp_path: Path) -> None:
     with (tmp_path / "pos-train.txt").open("a") as file:
         file.write("\nmore NOUN\n")
     with pytest.raises(
-        TrainingError, match="the training data of pos are not those that the run began with; restore"
+        TrainingError,
+        match="data of pos are not, or are not read as, those that the run began with; restore",
     ):
         tiny.trained(tiny.two(tmp_path, steps=10), tmp_path / "run", resume=True)
     assert tiny.told(tmp_path / "run") == events, "a refused run loses nothing"
@@ -381,3 +382,77 @@ def test_many_runs_are_checked_with_their_seeds_and_folders_before_the_first(
     with pytest.raises(ConfigError, match="would both be written to"):
         run_many(file, tmp_path / "out", grid=["tasks.pos.reader.dev=a/b,a-b"])
     assert not (tmp_path / "out").exists()
+
+
+def test_files_and_folders_of_every_point_are_looked_for_before_the_first_run(
+    corpus: Path, tmp_path: Path
+) -> None:
+    file, out = tiny.written_yaml(tmp_path / "c.yaml", tiny.one(corpus, ["train"])), tmp_path / "out"
+    known = corpus / "pos-train.txt"
+    with pytest.raises(ConfigError, match="these files are missing"):
+        run_many(file, out, grid=[f"tasks.pos.reader.train={known},nowhere.txt"])
+    with pytest.raises(ConfigError, match="is too long for the name of a folder"):
+        run_many(file, out, grid=[f"tasks.pos.reader.train={known},{'x' * 250}"])
+    assert not out.exists()
+
+
+def test_what_runs_came_to_is_not_written_over(corpus: Path, tmp_path: Path) -> None:
+    file, out = tiny.written_yaml(tmp_path / "c.yaml", tiny.one(corpus, ["train"])), tmp_path / "out"
+    run_many(file, out, grid=["training.batch=2,4"])
+    before = (out / "summary.json").read_text()
+    with pytest.raises(
+        ConfigError, match=r"summary.json of training.batch=2, training.batch=4; name these points"
+    ):
+        run_many(file, out, grid=["training.batch=8"])
+    with pytest.raises(
+        ConfigError, match="holds several runs and what they came to; go on with them by --resume"
+    ):
+        tiny.trained(tiny.one(corpus, ["train"]), out)
+    with pytest.raises(ModelError, match=r"holds several runs; name one of them: .*training.batch=2, "):
+        find(out)
+    assert (out / "summary.json").read_text() == before
+    run_many(file, out, grid=["training.batch=2,4"], resume=True)
+    told = run_many(file, out, grid=["training.batch=2,4,8"], resume=True)
+    assert list(told) == ["training.batch=2", "training.batch=4", "training.batch=8"]
+
+
+def test_one_run_has_no_spread(corpus: Path, tmp_path: Path) -> None:
+    file = tiny.written_yaml(tmp_path / "c.yaml", tiny.one(corpus))
+    found = run_many(file, tmp_path / "out", grid=["training.batch=2,4"])
+    assert summary(found["training.batch=2"])["dev"]["pos"]["accuracy"]["spread"] is None
+
+
+def test_rows_that_are_compared_are_several(corpus: Path, tmp_path: Path) -> None:
+    config = tiny.one(corpus, batch=1)
+    config["tasks"] = {"kind": tiny.task(corpus, "kind") | {"head": {"type": "retrieve"}}}
+    config["tasks"]["kind"]["reader"]["columns"] = {"source": "text", "target": "label"}
+    told = faults(tmp_path, config)
+    assert "training.batch  task kind compares the rows of a batch with each other, and one row has no" in told
+
+
+def test_a_run_that_is_past_its_steps_says_so(
+    corpus: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    tiny.trained(tiny.one(corpus), tmp_path / "run")
+    result = tiny.trained(tiny.one(corpus, steps=2), tmp_path / "run", resume=True)
+    assert result.step == 6
+    assert "the run is at step 6, past training.steps: 2" in caplog.text
+
+
+def test_a_sample_larger_than_the_file_is_told(
+    corpus: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = tiny.one(corpus)
+    config["tasks"]["pos"]["reader"]["sample"] = 5000
+    tiny.trained(config, tmp_path / "run")
+    assert "tasks.pos.reader.sample: there are 20 training rows, fewer than 5,000" in caplog.text
+
+
+def test_blanks_around_a_label_are_none_of_it(tmp_path: Path) -> None:
+    (tmp_path / "kind-train.tsv").write_text("label\ttext\npos\ta b\npos \tc d\n neg\te\n")
+    config = tiny.one(tmp_path, steps=1)
+    config["tasks"] = {"kind": tiny.task(tmp_path, "kind", ["train"])}
+    tiny.trained(config, tmp_path / "run")
+    labels = (tmp_path / "run" / "best" / "vocabulary" / "kind.label.txt").read_text().split("\n")
+    assert {"pos", "neg"} <= set(labels)
+    assert not {"pos ", " neg"} & set(labels)

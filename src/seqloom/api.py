@@ -323,13 +323,16 @@ def expand(
 def train(
     config: str | Path | Mapping[str, Any],
     *,
-    out: str | Path = "runs/seqloom",
+    out: str | Path | None = None,
     resume: bool = False,
     **overrides: Any,
 ) -> Model:
     """Train a configuration, a file or plain values, into the run folder `out`; returns the best model.
 
+    Without `out` it is `runs/NAME` for the file NAME.yaml, as by the command, and `runs/seqloom` for values.
+
     Overrides are written `training__steps=100`. Raises ConfigError with every mistake in the configuration.
     """
-    result: Result = run(source_of(config, overrides), out, resume=resume)
+    name = "seqloom" if isinstance(config, Mapping) else Path(config).stem
+    result: Result = run(source_of(config, overrides), out or Path("runs") / name, resume=resume)
     return Model.load(result.folder)

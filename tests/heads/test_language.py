@@ -50,6 +50,19 @@ def test_a_text_is_continued_to_its_end(folder):
     assert model.predict("lm", ["each moth"]) == [["sees"]]
 
 
+def test_a_wrong_setting_is_told_as_in_a_configuration(folder):
+    model = Model.load(folder)
+    for setting, told in (
+        (
+            "sampling.limi=7",
+            r'--set sampling.limi=7: sampling.limi no key "limi"; did you mean "limit"',
+        ),
+        ("streams=0", r"--set streams=0: streams should be greater than or equal to 1, found 0"),
+    ):
+        with pytest.raises(ConfigError, match=told):
+            model.adjust("lm", [setting])
+
+
 def test_the_end_is_known_as_the_embedder_reads_it(tmp_path):
     (tmp_path / "text").write_text("".join(f"{one}\n" for one in SENTENCES * 9))
     reader = {"type": "lines", "train": str(tmp_path / "text")}
@@ -131,7 +144,7 @@ def test_evaluation_counts_every_token_but_the_first_and_leaves_the_weights_alon
     [
         ("tied=true", "of a trained head language, cache, dynamic, sampling, streams, window can be changed"),
         ("samplin.seed=1", "sampling"),
-        ("window=none", "window: Input should be a valid integer"),
+        ("window=none", 'window should be a whole number, found "none"'),
     ],
 )
 def test_what_cannot_be_changed_is_told(folder, setting, told):

@@ -4,7 +4,9 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from seqloom.errors import DataError
+from seqloom.config import parse
+from seqloom.errors import ConfigError, DataError
+from seqloom.experiment import check
 from seqloom.progress import showing
 from seqloom.readers.parallel import Parallel
 
@@ -167,3 +169,28 @@ def test_a_side_that_is_blank_once_it_is_put_right_is_left_out(tmp_path):
     path = pair(tmp_path, "a\nb\n", "\u00c2\u00a0\nB\n")
     found = list(reader(languages=["en", "de"], train=path, clean={"repair": True}).read(path))
     assert [one["source"] for one in found] == [["b"]]
+
+
+def test_a_file_of_another_language_is_told(tmp_path):
+    reader = Parallel(Parallel.Config(languages=["en", "de"]), ("source",), ("target",))
+    with pytest.raises(
+        DataError, match=r'the file name dev\.de has no part "en" between dots; name the file of'
+    ):
+        next(reader.read(str(tmp_path / "dev.de")))
+
+
+def test_two_languages_are_two(tmp_path):
+    source = parse(f"""
+embedders: {{words: {{type: word, size: 4}}}}
+encoders: {{shared: {{type: lstm, input: words, hidden: 4}}}}
+tasks:
+  de:
+    reader: {{type: parallel, languages: [en], train: {tmp_path}/a.en}}
+    encoder: shared
+    head: {{type: translate, hidden: 4}}
+training: {{steps: 1}}
+""")
+    with pytest.raises(
+        ConfigError, match=r"tasks\.de\.reader\.languages  should have at least 2 entries, found"
+    ):
+        check(source)

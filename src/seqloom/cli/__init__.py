@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import sys
 
 from seqloom.cli import encoding, stores
@@ -30,6 +31,11 @@ def main() -> None:
     except BrokenPipeError:
         # The reader of our output has gone, as `| head` does; there is no one left to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except (MemoryError, RuntimeError) as fault:
+        if isinstance(fault, RuntimeError) and not re.search("alloc|out of memory", str(fault).lower()):
+            raise
+        say("out of memory: smaller parts of the model (hidden, size) or a smaller training.batch need less")
         sys.exit(1)
     except OSError as fault:
         say(f"{fault.filename or 'the system'}: {fault.strerror or fault}")

@@ -138,7 +138,9 @@ def train(
                 return
             _tell(run(open_config(file, settings or []), out, resume=resume, writers=follow(out)))
     except (Interrupted, KeyboardInterrupt) as stop:
-        kept = "the state is saved" if isinstance(stop, Interrupted) else "the state saved last stays"
+        there = any(any(Path(out).glob(one)) for one in ("last", "*/last", "*/*/last"))
+        before = "the state saved last stays" if there else "nothing was saved yet"
+        kept = "the state is saved" if isinstance(stop, Interrupted) else before
         again = shlex.join(["seqloom", *(word for word in sys.argv[1:] if word != "--resume"), "--resume"])
         say(f"stopped; {kept}. Go on with:\n  {again}")
         sys.exit(130)
@@ -157,11 +159,13 @@ def _tell_many(results: dict[str, list[Any]]) -> None:
 
     for point, runs in results.items():
         told = summary(runs)
-        show(f"{point or 'as configured'} ({told['seeds']} seeds)")
+        show(f"{point or 'as configured'} ({told['seeds']} seed{'s' * (told['seeds'] > 1)})")
         for split in ("dev", "test"):
             for task, figures in told[split].items():
                 cells = "  ".join(
-                    f"{name} {one['mean']:.2f} ± {one['spread']:.2f}" for name, one in figures.items()
+                    f"{name} {one['mean']:.2f}"
+                    + (f" ± {one['spread']:.2f}" if one["spread"] is not None else "")
+                    for name, one in figures.items()
                 )
                 show(f"  {split:<5} {task:<16} {cells}")
     if len(results) > 1 and (chosen := best(results)):

@@ -1,6 +1,7 @@
 """Configuration: tables checked by pydantic, parts filed under their kind, YAML read with its line numbers."""
 
 from seqloom.config.check import Checked as Checked
+from seqloom.config.check import checked as checked
 from seqloom.config.check import choice_at as choice_at
 from seqloom.config.check import table_at as table_at
 from seqloom.config.source import Key as Key

@@ -1,12 +1,14 @@
 """Checking a source against a root table: every mistake at once, in words, with the nearest valid one."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Annotated, Any, Self, get_args, get_origin
+from typing import Annotated, Any, Self, TypeVar, get_args, get_origin
 
 from pydantic import ValidationError
 
 from seqloom.config.source import Key, Source, Trail, shown, unknown
 from seqloom.config.tables import Choice, Table, choice, kinds, singular
+
+Known = TypeVar("Known", bound=Table)
 
 
 class Checked(Table):
@@ -15,16 +17,21 @@ class Checked(Table):
     @classmethod
     def check(cls, source: Source) -> Self | None:
         """The table, or None with the mistakes noted in `source`."""
-        try:
-            return cls.model_validate(source.values)
-        except ValidationError as error:
-            found: dict[Trail, list[Any]] = {}
-            for one in error.errors(include_url=False):
-                found.setdefault(_as_written(source, one), []).append(one)
-            for path, errors in found.items():
-                if what := _explain(cls, source, path, errors, found):
-                    source.fault(path, what)
-            return None
+        return checked(cls, source)
+
+
+def checked(root: type[Known], source: Source) -> Known | None:
+    """The table of a class that a source holds, or None with the mistakes noted in it."""
+    try:
+        return root.model_validate(source.values)
+    except ValidationError as error:
+        found: dict[Trail, list[Any]] = {}
+        for one in error.errors(include_url=False):
+            found.setdefault(_as_written(source, one), []).append(one)
+        for path, errors in found.items():
+            if what := _explain(root, source, path, errors, found):
+                source.fault(path, what)
+        return None
 
 
 def _explain(
@@ -78,6 +85,9 @@ def _missing(root: type[Table], source: Source, path: Trail) -> str:
 
 def _form(error: Mapping[str, Any]) -> str:
     """What pydantic says that a value should be, in words for people who do not know Python."""
+    if error["type"] == "too_short":
+        least = error["ctx"]["min_length"]
+        return f"have at least {'one entry' if least == 1 else f'{least} entries'}"
     return _FORMS.get(error["type"], str(error["msg"]).partition(" should ")[2])
 
 
@@ -89,7 +99,6 @@ _FORMS = {
     "list_type": "be a list",
     "model_type": "be a table",
     "string_type": "be a word",
-    "too_short": "have at least one entry",
 }
 
 

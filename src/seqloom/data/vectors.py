@@ -132,7 +132,7 @@ class Vectors:
             missing, vectors = match.coverage.missing, match.vectors
         if missing:
             what = f'"{missing[0]}" has no vector ({len(missing)} of {len(words)} words have none)'
-            raise DataError(f"{what}; `match` takes words as they come", self.name)
+            raise DataError(f"{what}; words are looked up here as they are", self.name)
         return np.asarray(vectors, np.float32)
 
     def match(self, words: Iterable[str], *, loosest: Loosest = "digits") -> Match:

@@ -72,7 +72,17 @@ def _named(model: Assembly, embedder: str | None) -> str:
         return known[0]
     if embedder in known:
         return str(embedder)
-    listed = ", ".join(known) or "none: give the table a name in the section embedders"
+    inside = [
+        name for name, one in model.plan.embedders.items() if isinstance(one, Word.Config) and name not in known
+    ]
+    none = "none with a name of its own"
+    if inside:
+        none = (
+            f"none by itself: train with a name in the section embedders for what is {', '.join(inside)} here"
+        )
+    elif any(isinstance(one, Sparse.Config) for one in model.plan.embedders.values()):
+        none = "none: the model's table is sparse already"
+    listed = ", ".join(known) or none
     what = "which word embedder?" if embedder is None else f'no word embedder is called "{embedder}"'
     near = nearest(embedder, known) if embedder else None
     raise ModelError(f"{what} There is {listed}{f' (did you mean {near}?)' if near else ''}")

@@ -79,9 +79,14 @@ class Partial:
     def add(self, piece: Piece, blank: int) -> None:
         """Write a piece and note that it is there."""
         for key, values in (("vectors", piece.vectors.astype("<f4")), ("rows", piece.rows.astype("<i8"))):
-            with self.paths[key].open("ab") as file:
-                file.write(values.tobytes())
-                os.fsync(file.fileno())
+            try:
+                with self.paths[key].open("ab") as file:
+                    file.write(values.tobytes())
+                    os.fsync(file.fileno())
+            except OSError as fault:
+                # Writing through an open file does not say where to.
+                fault.filename = fault.filename or str(self.paths[key])
+                raise
         self.done.lines += len(piece.rows)
         self.done.rows += len(piece.vectors)
         self.done.empty += blank

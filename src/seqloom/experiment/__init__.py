@@ -1,11 +1,11 @@
 """An experiment: the root table, its check, and runs of it; one, one a seed, or one for each point of a grid."""
 
-from seqloom.experiment.many import SUMMARY as SUMMARY
 from seqloom.experiment.many import best as best
 from seqloom.experiment.many import points as points
 from seqloom.experiment.many import run_many as run_many
 from seqloom.experiment.many import summary as summary
 from seqloom.experiment.run import RESULT as RESULT
+from seqloom.experiment.run import SUMMARY as SUMMARY
 from seqloom.experiment.run import Result as Result
 from seqloom.experiment.run import choose_device as choose_device
 from seqloom.experiment.run import run as run

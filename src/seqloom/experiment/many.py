@@ -1,18 +1,19 @@
 """Many runs: one a seed, one a point of a grid, and the mean and spread of their figures."""
 
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 from seqloom.errors import ConfigError
-from seqloom.experiment.run import Result, run
-from seqloom.experiment.table import check, open_config
-from seqloom.files import write_json
+from seqloom.experiment.run import SUMMARY, Result, ready, run
+from seqloom.experiment.table import open_config
+from seqloom.files import read_json, write_json
 from seqloom.training.report import Writer
 
-SUMMARY = "summary.json"
+LONGEST = 255
+"""Bytes of the longest name of a folder, on common systems."""
 
 
 def points(grid: Sequence[str]) -> list[list[str]]:
@@ -76,17 +77,34 @@ def run_many(
         first = open_config(path, mine).values.get("seed", 1)
         seed = first + number if isinstance(first, int) else first
         mine.append(f"seed={seed}")
-        check(open_config(path, mine))
         folder = Path(out) / name.replace("/", "-") / (f"seed-{seed}" if seeds > 1 else "")
+        if len(name.encode()) > LONGEST:
+            raise ConfigError(
+                f"{name[:60]}... is too long for the name of a folder; train this point by itself"
+            )
         if folder in todo:
             raise ConfigError(f"{name} and {todo[folder][0]} would both be written to {folder}")
         todo[folder] = name, mine
+    for folder, (_, mine) in todo.items():
+        ready(open_config(path, mine), folder, resume=resume)
+    _check_summary(Path(out), {name for name, _ in todo.values()}, resume)
     for folder, (name, mine) in todo.items():
         result = run(open_config(path, mine), folder, resume=resume, writers=follow(folder))
         found.setdefault(name, []).append(result)
     told = {name: summary(results) | {"best": name == best(found)} for name, results in found.items()}
     write_json(Path(out) / SUMMARY, told)
     return found
+
+
+def _check_summary(out: Path, names: Collection[str], resume: bool) -> None:
+    """Refuse to write over what other runs came to."""
+    if not (out / SUMMARY).exists():
+        return
+    others = [name or "as configured" for name in read_json(out / SUMMARY) if name not in names]
+    if not resume or others:
+        what = f"{out} holds {SUMMARY} of {', '.join(others) if others else 'such runs'}"
+        remedy = "name these points too, with --resume" if others else "go on with them by --resume"
+        raise ConfigError(f"{what}; {remedy}, or name another folder with --out")
 
 
 def best(found: Mapping[str, Sequence[Result]]) -> str | None:
@@ -111,6 +129,7 @@ def summary(results: Sequence[Result]) -> dict[str, Any]:
     return told
 
 
-def _spread(values: Sequence[float]) -> dict[str, float]:
-    spread = statistics.stdev(values) if len(values) > 1 else 0.0
+def _spread(values: Sequence[float]) -> dict[str, float | None]:
+    """Mean and spread; one value has none."""
+    spread = statistics.stdev(values) if len(values) > 1 else None
     return {"mean": statistics.fmean(values), "spread": spread}

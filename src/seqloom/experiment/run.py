@@ -4,7 +4,6 @@ import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from seqloom.data.vectors import Vectors
 from seqloom.data.vocabulary import Vocabulary
 from seqloom.errors import ConfigError
 from seqloom.evaluation.evaluate import evaluate
+from seqloom.experiment.resuming import filled, same
 from seqloom.experiment.table import Experiment, check, missing_files
 from seqloom.files import alone, recover_folder, replacing_folder, write_json
 from seqloom.model.build import build
@@ -38,9 +38,7 @@ from seqloom.training.keeping import BEST, LAST, same_data
 from seqloom.training.report import Report, Writer
 from seqloom.training.trainer import Course, Trainer
 
-RESULT = "result.json"
-FREE = ("steps", "epochs", "patience", "evaluate_every", "save_every", "device", "threads")
-"""Keys of `training` that may change when a run is resumed."""
+RESULT, SUMMARY = "result.json", "summary.json"
 
 
 @dataclass(frozen=True)
@@ -80,15 +78,7 @@ def run(source: Source, out: str | Path, *, resume: bool = False, writers: Seque
         Interrupted: asked to stop; the state is saved.
     """
     out = Path(out)
-    goes_on = resume and (out / LAST / CONFIG).is_file()
-    if goes_on:
-        _recall(source.values, read(out / LAST / CONFIG).values)
-    table = check(source)
-    if missing := missing_files(table, source, begins=not goes_on):
-        raise ConfigError("these files are missing:\n" + "\n".join(missing))
-    for task in table.tasks.values():
-        part("heads", getattr(task.head, "type", "")).require()  # type: ignore[attr-defined]
-        part("readers", getattr(task.reader, "type", "")).require(task.reader)  # type: ignore[attr-defined]
+    table = ready(source, out, resume=resume)
     with (
         _threads(table.training.threads),
         ranks(choose_device(table.training.device)) as mine,
@@ -101,6 +91,35 @@ def run(source: Source, out: str | Path, *, resume: bool = False, writers: Seque
             trainer.fit()
         mine.wait()
         return _finish(trainer, out)
+
+
+def ready(source: Source, out: Path, *, resume: bool = False) -> Experiment:
+    """The checked table of a run that can begin in `out`, or go on there.
+
+    Raises:
+        ConfigError: mistakes in the configuration, missing files or extras, or a folder that holds runs already.
+    """
+    goes_on = resume and (out / LAST / CONFIG).is_file()
+    if goes_on:
+        _recall(source.values, read(out / LAST / CONFIG).values)
+    table = check(source)
+    if missing := missing_files(table, source, begins=not goes_on):
+        raise ConfigError("these files are missing:\n" + "\n".join(missing))
+    for task in table.tasks.values():
+        part("heads", getattr(task.head, "type", "")).require()  # type: ignore[attr-defined]
+        part("readers", getattr(task.reader, "type", "")).require(task.reader)  # type: ignore[attr-defined]
+    if not resume:
+        _refuse_runs(out)
+    return table
+
+
+def _refuse_runs(out: Path) -> None:
+    # Events alone are those of a start that failed.
+    if (out / BEST).exists() or (out / LAST).exists():
+        raise ConfigError(f"{out} holds a run; go on with it by --resume, or name another folder with --out")
+    if (out / SUMMARY).exists():
+        what = f"{out} holds several runs and what they came to"
+        raise ConfigError(f"{what}; go on with them by --resume, or name another folder with --out")
 
 
 def _recall(given: Any, kept: Any) -> None:
@@ -121,9 +140,8 @@ def _opened(out: Path, resume: bool, mine: Ranks) -> bool:
         for model in (BEST, LAST):
             recover_folder(out / model)
     mine.wait()
-    # Events alone are those of a start that failed.
-    if not resume and ((out / BEST).exists() or (out / LAST).exists()):
-        raise ConfigError(f"{out} holds a run; go on with it by --resume, or name another folder with --out")
+    if not resume:
+        _refuse_runs(out)
     resumed = resume and (out / LAST / CONFIG).is_file()
     if resume and not resumed and (out / RESULT).is_file():
         what = f"{out} holds a run that has ended, but no longer its {LAST}, from which it could go on"
@@ -200,7 +218,7 @@ def _kept(settings: dict[str, Any], out: Path) -> Assembly:
     model = load(out / LAST)
     for name, store in model.settings.get("vectors", {}).items():
         settings.get("vectors", {}).get(name, {}).setdefault("size", store.get("size"))
-    _same(_filled(model.settings), settings, out)
+    same(filled(model.settings), settings, out)
     model.settings = settings
     return model
 
@@ -283,33 +301,6 @@ def _courses(table: Experiment, model: Assembly, training: Mapping[str, Columns]
         watched = evaluated(task, dev, model.vocabularies) if dev is not None else None
         courses[name] = Course(train, groups, watched, table.training.batch)
     return courses
-
-
-def _filled(saved: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The settings of a run, with the defaults of the keys that were added since it began."""
-    table = Experiment.check(Source(deepcopy(dict(saved))))
-    return saved if table is None else table.model_dump()
-
-
-def _same(saved: Mapping[str, Any], given: Mapping[str, Any], out: Path) -> None:
-    """A resumed run must be the run it was; only how long and where it runs may change."""
-    changed = [key for key in _differences(saved, given) if key not in {f"training.{free}" for free in FREE}]
-    if changed:
-        what = f"the configuration is not that of the run in {out}: {', '.join(changed[:8])} changed"
-        raise ConfigError(f"{what}; put it back, or train into another folder with --out")
-
-
-def _differences(left: Any, right: Any, path: str = "") -> Iterator[str]:
-    if isinstance(left, Mapping) and isinstance(right, Mapping):
-        for key in sorted({*map(str, left), *map(str, right)}):
-            inside = f"{path}.{key}" if path else key
-            yield from _differences(_get(left, key), _get(right, key), inside)
-    elif left != right:
-        yield path
-
-
-def _get(table: Mapping[Any, Any], key: str) -> Any:
-    return next((value for known, value in table.items() if str(known) == key), None)
 
 
 def _finish(trainer: Trainer, out: Path) -> Result:

@@ -4,9 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from pydantic import ValidationError
-
-from seqloom.config import Source, override, unknown
+from seqloom.config import Source, checked, override, unknown
 from seqloom.errors import ConfigError
 from seqloom.model.folder import Assembly
 
@@ -31,10 +29,9 @@ def adjust(model: Assembly, task: str, settings: Sequence[str]) -> None:
     source = Source(mine.table.head.model_dump())
     override(source, settings)
     source.done()
-    try:
-        table: Any = type(mine.table.head).model_validate(source.values)
-    except ValidationError as fault:
-        told = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in fault.errors())
-        raise ConfigError(f"--set {' '.join(settings)}: {told}") from None
+    table: Any = checked(type(mine.table.head), source)
+    if table is None:
+        told = "; ".join(f"{one.path} {one.what}" for one in source.faults)
+        raise ConfigError(f"--set {' '.join(settings)}: {told}")
     head.config = table
     model.tasks[task] = replace(mine, table=mine.table.model_copy(update={"head": table}))

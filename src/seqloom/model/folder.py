@@ -3,6 +3,7 @@
 import errno
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +84,11 @@ def find(path: str | Path) -> Path:
         recover_folder(candidate)
         if (candidate / CONFIG).is_file() and (candidate / WEIGHTS).is_file():
             return candidate
+    if runs := sorted(
+        str(one.parent) for one in chain(path.glob("*/best"), path.glob("*/*/best")) if one.is_dir()
+    ):
+        listed = f"{', '.join(runs[:4])}{', ...' * (len(runs) > 4)}"
+        raise ModelError(f"holds several runs; name one of them: {listed}", path)
     what = "is not a model or run folder" if path.exists() else "does not exist"
     raise ModelError(
         f"{what}; a model folder holds {CONFIG} and {WEIGHTS}, as `seqloom train` writes them", path

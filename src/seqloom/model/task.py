@@ -209,6 +209,9 @@ class Task:
 
     def _sample(self, rows: int) -> np.ndarray:
         config: Any = self.table.reader
+        wanted = config.sample.first if isinstance(config.sample, First) else config.sample
+        if isinstance(wanted, int) and wanted > rows:
+            notice(f"tasks.{self.name}.reader.sample: there are {rows:,} training rows, fewer than {wanted:,}")
         if isinstance(config.sample, First):
             return np.arange(min(rows, config.sample.first))
         return nested(rows, config.sample, config.sample_seed)

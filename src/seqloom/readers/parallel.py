@@ -78,6 +78,11 @@ class Parallel(Reader):
         source, target = self.config.languages
         place = Path(path)
         parts = place.name.split(".")
+        if source not in parts:
+            what = f'the file name {place.name} has no part "{source}" between dots'
+            raise DataError(
+                f"{what}; name the file of the sources, beside which that of the targets stands", path
+            )
         parts[len(parts) - 1 - parts[::-1].index(source)] = target
         name = ".".join(parts)
         names = (one for each in (name, _referring(name)) for one in (each, _repacked(each)))

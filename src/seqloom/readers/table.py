@@ -124,9 +124,12 @@ class Rows(Reader):
         if place not in row:
             what = unknown("column", str(place), map(str, row))
             raise DataError(f"{what} for {name}", locate(path), number)
-        value = row[place]
-        mark = self.config.cut.get(name)
-        return value.partition(mark)[0] if mark and isinstance(value, str) else value
+        value, mark = row[place], self.config.cut.get(name)
+        if not isinstance(value, str):
+            return value
+        value = value.partition(mark)[0] if mark else value
+        # Of a text blanks mean nothing either, but its tokenizer decides that.
+        return value if name in (*self.texts, *self.targets) else value.strip()
 
     def _rows(self, path: str) -> Iterator[tuple[int, dict[str | int, Any]]]:
         kind = self.config.format if self.config.format != "auto" else _kind(path)

@@ -16,6 +16,7 @@ from seqloom.errors import ConfigError, TrainingError
 from seqloom.evaluation.evaluate import evaluate
 from seqloom.model.folder import Assembly
 from seqloom.model.task import Batcher
+from seqloom.progress import notice
 from seqloom.training.averaging import Averaging
 from seqloom.training.carrying import Carried
 from seqloom.training.distributed import Ranks
@@ -141,6 +142,8 @@ class Trainer:
             reason = self._over()
             if reason is not None and self.at.step == 0:
                 self.save()
+            elif self.config.steps is not None and self.at.step > self.config.steps:
+                notice(f"the run is at step {self.at.step:,}, past training.steps: {self.config.steps:,}")
             while reason is None:
                 stop = self._step()
                 self._after_step(stop)
