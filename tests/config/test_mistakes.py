@@ -406,15 +406,15 @@ training: {steps: 10}
     [
         (
             "batch={tokens: 50}",
-            "f:10  training.batch  task text reads running text; batch is a number of streams",
+            "training.batch  task text reads running text; batch is a number of streams",
         ),
-        ("curriculum=true", "f:10  training.curriculum  running text keeps its order; leave it out"),
-        ("order=random", "f:10  training.order  running text keeps its order; leave it out"),
+        ("curriculum=true", "training.curriculum  running text keeps its order; leave it out"),
+        ("order=random", "training.order  running text keeps its order; leave it out"),
     ],
 )
 def test_running_text_keeps_its_order(setting, told):
     assert check(parse(RUNNING)).training.steps == 10
-    assert told in faults(RUNNING, [f"training.{setting}"])
+    assert f"--set training.{setting}  {told}" in faults(RUNNING, [f"training.{setting}"])
 
 
 def test_dropout_of_experts_without_experts_is_a_mistake():
@@ -425,3 +425,19 @@ def test_dropout_of_experts_without_experts_is_a_mistake():
 def test_a_model_to_begin_from_must_be_there():
     source = parse(RUNNING.replace("steps: 10", "steps: 10, begin: {path: nowhere/best}"), "f")
     assert "f:10  training.begin.path  nowhere/best" in missing_files(check(source), source)
+
+
+def test_what_was_set_is_not_looked_for_in_the_file():
+    told = sorted(
+        faults(BASE, ["training.stepps=5", "training.optimizer.rate=0.1", "embedders.words.size=big"])
+    )
+    assert told[0].startswith("--set embedders.words.size=big  embedders.words.size  should be a whole number")
+    assert told[1].startswith(
+        "--set training.optimizer.rate=0.1  training.optimizer  should be a table with a type"
+    )
+    assert told[2].startswith(
+        '--set training.stepps=5  training.stepps  no key "stepps"; did you mean "steps"?'
+    )
+    assert any(
+        one.startswith("f:16  training  needs steps") for one in faults(edited("steps: 10", "{}"), ["seed=3"])
+    )

@@ -23,17 +23,24 @@ Trail = tuple[Key, ...]
 
 @dataclass
 class Source:
-    """A configuration as written: plain values, and where each stood."""
+    """A configuration as written: plain values, where each stood, and the settings that were put over it."""
 
     values: dict[str, Any]
     name: str = "config"
     positions: dict[Trail, int] = field(default_factory=dict)
+    settings: dict[Trail, str] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
 
     def where(self, path: Sequence[Key]) -> str:
-        """The place of a path, or of the nearest thing around it: `file:line`."""
+        """The place of a path, or of the nearest thing around it: `file:line`, or `--set KEY=VALUE` if it was set."""
+        path = tuple(path)
+        within = [told for one, told in self.settings.items() if one[: len(path)] == path]
+        if path and path not in self.positions and within:
+            return within[0]
         for end in range(len(path), -1, -1):
-            if line := self.positions.get(tuple(path[:end])):
+            if told := self.settings.get(path[:end]):
+                return told
+            if line := self.positions.get(path[:end]):
                 return f"{self.name}:{line}"
         return self.name
 
@@ -147,7 +154,9 @@ def override(source: Source, settings: Iterable[str]) -> None:
         if not equals or not all(key.split(".")):
             source.faults.append(Fault(f"--set {setting}", "", "should read key.path=value"))
             continue
-        _put(source, [int(one) if one.isdecimal() else one for one in key.split(".")], text)
+        keys: list[Key] = [int(one) if one.isdecimal() else one for one in key.split(".")]
+        source.settings[tuple(keys)] = f"--set {setting}"
+        _put(source, keys, text)
 
 
 def _put(source: Source, keys: list[Key], text: str) -> None:
