@@ -266,17 +266,15 @@ def _centred(values: Sequence[float]) -> list[float]:
 
 def spearman(predicted: Sequence[float], gold: Sequence[float]) -> float:
     """Spearman's correlation: Pearson's of the ranks, where equal values share the mean of theirs."""
-    if any(map(math.isnan, (*predicted, *gold))):
-        return 0.0
-    return pearson(_ranks(predicted), _ranks(gold))
+    broken = any(map(math.isnan, (*predicted, *gold)))
+    return 0.0 if broken else pearson(_ranks(predicted), _ranks(gold))
 
 
 def _ranks(values: Sequence[float]) -> list[float]:
-    times = Counter(values)
     rank, below = dict[float, float](), 0
-    for value in sorted(times):
-        rank[value] = below + (times[value] + 1) / 2
-        below += times[value]
+    for value, times in sorted(Counter(values).items()):
+        rank[value] = below + (times + 1) / 2
+        below += times
     return [rank[value] for value in values]
 
 
