@@ -33,7 +33,9 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except (MemoryError, RuntimeError) as fault:
-        if isinstance(fault, RuntimeError) and not re.search("alloc|out of memory", str(fault).lower()):
+        if isinstance(fault, RuntimeError) and not re.search(
+            "allocate memory|tried to allocate|out of memory", str(fault).lower()
+        ):
             raise
         say("out of memory: smaller parts of the model (hidden, size) or a smaller training.batch need less")
         sys.exit(1)

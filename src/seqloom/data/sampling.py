@@ -174,8 +174,9 @@ def _counted(every: tuple[tuple[str, int], ...]) -> Mapping[str | None, float]:
             found[name] = left / each
             left -= found[name]
         return found | {None: left}
-    turns = Counter(_due(dict(every), step) for step in range(period))
-    return {name: turns[name] / period for name in (None, *dict(every))}
+    table = dict(every)
+    turns = Counter(_due(table, step) for step in range(period))
+    return {name: turns[name] / period for name in (None, *table)}
 
 
 def _due_shares(every: Mapping[str, int]) -> Mapping[str | None, float]:

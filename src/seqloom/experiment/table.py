@@ -125,6 +125,9 @@ def _check_training(table: Experiment, source: Source) -> None:
             source.fault(("tasks", name, "reader"), 'needs the key "train"')
         if not _head(task).figures(task.head):
             source.fault(("tasks", name, "head"), "learns nothing; it is for encoders that are saved alone")
+        if table.training.batch == 1 and _head(task).couples_rows:
+            what = f"task {name} compares the rows of a batch with each other, and one row has no other"
+            source.fault(("training", "batch"), f"{what}; take 2 or more")
     _check_running(table, source)
 
 
@@ -212,10 +215,6 @@ def _check_running(table: Experiment, source: Source) -> None:
         for key in ("curriculum", "order"):
             if getattr(training, key):
                 source.fault(("training", key), "running text keeps its order; leave it out")
-    for name, task in table.tasks.items():
-        if training.batch == 1 and _head(task).couples_rows:
-            what = f"task {name} compares the rows of a batch with each other, and one row has no other"
-            source.fault(("training", "batch"), f"{what}; take 2 or more")
     if not any(running.values()) and training.stream != StreamTable():
         source.fault(("training", "stream"), "no task reads running text; leave it out")
 

@@ -54,7 +54,9 @@ class Updates:
             for name, one in self.parameters.items()
             if one.requires_grad and (at := _first(config.unfreeze, name)) is not None
         ]
-        if all(at for _, at in self.held) and len(self.held) == sum(map(_learns, self.parameters.values())):
+        if all(at for _, at in self.held) and len(self.held) == sum(
+            one.requires_grad for one in self.parameters.values()
+        ):
             raise ConfigError("training.unfreeze: nothing learns at first; take a glob out, or give it step 0")
 
     @property
@@ -182,10 +184,6 @@ def _check_unfrozen(parameters: Mapping[str, nn.Parameter], config: TrainingTabl
         if not any(fnmatchcase(name, glob) for name in learning):
             remedy = "take it out of training.freeze, or let its part learn (trainable: true, or frozen: false)"
             raise ConfigError(f'training.unfreeze: all that "{glob}" fits stays frozen; {remedy}')
-
-
-def _learns(parameter: nn.Parameter) -> bool:
-    return parameter.requires_grad
 
 
 def _first(globs: Mapping[str, int], name: str) -> int | None:
