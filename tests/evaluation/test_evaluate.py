@@ -1,9 +1,12 @@
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from seqloom.evaluation.evaluate import evaluate, outputs, predict
 from seqloom.model.folder import Assembly, load
@@ -49,6 +52,30 @@ def test_the_network_learns_nothing_and_gets_its_mode_back(model: Assembly) -> N
             assert not model.network.training
             assert not output.scores.requires_grad
         assert model.network.training is learning
+
+
+class Casts(TorchDispatchMode):
+    """Counts how often each tensor is cast to bfloat16, by where it lies."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.counts = Counter[int]()
+
+    def __torch_dispatch__(self, function: Any, types: Any, given: Any = (), named: Any = None) -> Any:
+        named = named or {}
+        if function is torch.ops.aten._to_copy.default and named.get("dtype") == torch.bfloat16:
+            self.counts[given[0].data_ptr()] += 1
+        return function(*given, **named)
+
+
+def test_in_half_precision_weights_are_cast_once_for_all_batches_and_nothing_is_learnt(model: Assembly) -> None:
+    rows = tiny.batcher(model, "kind", "test")
+    weights = [one.data_ptr() for one in model.network.head("kind").parameters() if one.dim() > 1]
+    with torch.autocast("cpu", torch.bfloat16), Casts() as casts:
+        found = list(outputs(model.network, rows, rows=2))
+    assert len(found) > 1
+    assert not any(output.scores.requires_grad for _, _, output in found)
+    assert [casts.counts[one] for one in weights] == [1] * len(weights)
 
 
 def test_an_error_gives_the_mode_back_too(model: Assembly) -> None:

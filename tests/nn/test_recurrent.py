@@ -209,6 +209,27 @@ def test_bf16_autocast_stays_near_full_precision(cell, way):
     assert all(parameter.grad.any() for parameter in stack.parameters())
 
 
+@pytest.mark.parametrize(("cell", "bidirectional"), STACKS)
+@pytest.mark.parametrize("lengths", [[4, 4], [4, 2, 3]])
+def test_odd_sizes_in_bf16_give_states_and_gradients_near_those_in_full_precision(
+    cell, bidirectional, lengths, way
+):
+    stack = Recurrent(cell, 3, 5, layers=2, bidirectional=bidirectional)
+    x, lengths = batch(lengths, beyond=1)
+    found = []
+    for half in (False, True):
+        read = x.float().requires_grad_()
+        with torch.autocast("cpu", torch.bfloat16, enabled=half):
+            first = stack(read, lengths)
+            result = stack(read, lengths, first.state)
+        loss = result.states.float().square().sum() + sum(part.float().sum() for part in result.state[-1])
+        slopes = torch.autograd.grad(loss, [read, *stack.parameters()])
+        found.append([result.states.float(), *(part.float() for part in result.state[-1]), *slopes])
+    for exact, near in zip(*found, strict=True):
+        assert near.shape == exact.shape
+        assert (near - exact).abs().max() < 0.05 * exact.abs().max()
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
 @pytest.mark.filterwarnings("error")

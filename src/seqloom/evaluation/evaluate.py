@@ -36,12 +36,14 @@ def outputs(
         rows: rows a batch.
         what: the words of a progress bar, if one is wanted.
     """
-    groups = in_order(batcher.lengths(), rows)
     numbers, device = batcher.columns.numbers, device or torch.device("cpu")
+    half = torch.is_autocast_enabled(device.type)
+    groups = in_order(batcher.lengths(), rows, full=half)
     learning = network.training
     network.eval()
     try:
-        with torch.inference_mode():
+        # Within inference mode autocast keeps no weight that it has cast: each product would cast its own again.
+        with torch.no_grad() if half else torch.inference_mode():
             for places in track(groups, what) if what else groups:
                 batch = batcher.batch(numbers[places]).to(device)
                 yield places, batch, network(batch)

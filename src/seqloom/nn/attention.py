@@ -66,7 +66,8 @@ class GlobalAttention(nn.Module):
 
     def remember(self, states: Tensor, lengths: Tensor) -> Memory:
         """The memory of states (batch, time, memory) of texts of lengths (batch,)."""
-        keys = states
+        # Products of rows that are no whole block of memory would be taken text by text, each with its own weight.
+        keys = states = states.contiguous()
         if self.compare is not None:
             keys = functional.linear(states, self.compare.weight.t())
         elif self.of_state is not None:

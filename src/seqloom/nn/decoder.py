@@ -9,6 +9,7 @@ from torch.nn import functional
 
 from seqloom.errors import ConfigError
 from seqloom.nn.attention import GlobalAttention, Memory, Scoring
+from seqloom.nn.precision import as_multiplied
 from seqloom.nn.recurrent import RecurrentLayer
 from seqloom.nn.softmaxes import WordScores
 from seqloom.nn.stepwise import Stepwise
@@ -144,7 +145,7 @@ class AttentionDecoder(WordScores):
             of_input, of_state, *biases = getattr(self, f"layer{index}").weights
             words = 0 if index else self.words.embedding_dim
             rest = torch.cat([of_input[:, words:], of_state], 1)
-            found.append(Gates(of_input[:, :words], Stepwise(rest), biases[0] + biases[1]))
+            found.append(Gates(as_multiplied(of_input[:, :words]), Stepwise(rest), biases[0] + biases[1]))
         return found
 
     def step(

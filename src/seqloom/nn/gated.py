@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from seqloom.nn.precision import as_multiplied
 from seqloom.nn.unrolling import Cell, State
 
 Kept = tuple[Tensor, ...]
@@ -41,11 +42,7 @@ def run_gated(
     Returns:
         h and, of an LSTM, c at every position, (hidden, positions).
     """
-    device = gates.device.type
-    if torch.is_autocast_enabled(device):
-        # Cast once, not at every step.
-        weight = weight.to(torch.get_autocast_dtype(device))
-    inputs = (gates.to(bias.dtype), constant.to(bias.dtype), weight, bias)
+    inputs = (gates.to(bias.dtype), constant.to(bias.dtype), as_multiplied(weight), bias)
     start = (part.to(bias.dtype) for part in state)
     found: State = _Unrolled.apply(_CELLS[cell], sizes, *inputs, *start)  # type: ignore[no-untyped-call]
     return found

@@ -9,6 +9,7 @@ from torch.nn import functional
 from seqloom.nn.blocks import Segment
 from seqloom.nn.dropout import EmbeddingDropout, LockedDropout
 from seqloom.nn.heights import Heights, Shape, heights
+from seqloom.nn.precision import as_multiplied
 
 Order = Literal["up", "down"]
 
@@ -91,12 +92,9 @@ class SparseEmbedding(nn.Module):
 
     def scores(self, hidden: Tensor) -> Tensor:
         """Scores (..., words) by the words' vectors, for hidden (..., size), in work that is as sparse."""
-        flat = hidden.reshape(-1, self.size)
-        device = flat.device.type
-        half = torch.is_autocast_enabled(device)
-        kind = torch.get_autocast_dtype(device) if half else flat.dtype
-        tables = [block.to(kind) for block in self.blocks]
-        found: Tensor = _Scores.apply(flat.to(kind), self.words, self.rows, self.columns, *tables)  # type: ignore[no-untyped-call]
+        flat = as_multiplied(hidden.reshape(-1, self.size))
+        tables = [block.to(flat.dtype) for block in self.blocks]
+        found: Tensor = _Scores.apply(flat, self.words, self.rows, self.columns, *tables)  # type: ignore[no-untyped-call]
         found = found.view(*hidden.shape[:-1], self.words)
         return found if self.places is None else found[..., self.places]
 

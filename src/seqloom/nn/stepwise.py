@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from seqloom.nn.precision import as_multiplied
+
 Products = list[tuple[Tensor, Tensor]]
 """The inputs of a weight's products, and the gradients of their outputs."""
 
@@ -22,11 +24,7 @@ class Stepwise:
 
     def __init__(self, weight: Tensor) -> None:
         self._products: Products = []
-        device = weight.device.type
-        if torch.is_autocast_enabled(device):
-            # Cast once, not at every step.
-            weight = weight.to(torch.get_autocast_dtype(device))
-        self.weight: Tensor = _Joined.apply(weight, self._products)  # type: ignore[no-untyped-call]
+        self.weight: Tensor = _Joined.apply(as_multiplied(weight), self._products)  # type: ignore[no-untyped-call]
 
     def __call__(self, x: Tensor) -> Tensor:
         """X W' of x (batch, size): (batch, out)."""
