@@ -217,7 +217,7 @@ def main() -> None:
         help="learn anew, in new run folders (what only uses another's model is measured anew)",
     )
     parser.add_argument("--tables", action="store_true", help="only write the tables and plots anew")
-    words = parser.parse_args()
+    words = parser.parse_intermixed_args()
     torch.set_num_threads(1)
     systems = sorted(path.parent.name for path in ROOT.glob("*/experiments.toml"))
     if words.system not in systems:
