@@ -132,6 +132,17 @@ def test_a_split_without_a_file_is_told(corpus: Path) -> None:
         model.evaluate()
 
 
+def test_a_classifier_tells_the_probability_of_each_label(model: Model) -> None:
+    texts = ["the moth sees", "river"]
+    told = model.explain("kind", texts)
+    assert [one["prediction"] for one in told] == model.predict("kind", texts)
+    for one in told:
+        shares = one["probabilities"]
+        assert set(shares) == {"DET", "NOUN"}
+        assert sum(shares.values()) == pytest.approx(1)
+        assert max(shares, key=shares.__getitem__) == one["prediction"]
+
+
 def test_encode_and_near(model: Model) -> None:
     vectors = model.encode(["the moth sees", ["river"]])
     assert isinstance(vectors, np.ndarray)

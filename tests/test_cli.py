@@ -117,6 +117,29 @@ def test_predict(seqloom: Seqloom, finished: Path, tmp_path: Path, monkeypatch: 
     assert json.loads(told.splitlines()[0]) == {"text": ["the", "moth", "sees"], "prediction": "DET"}
 
 
+def test_half_precision_predicts_nearly_the_same(seqloom: Seqloom, finished: Path, tmp_path: Path) -> None:
+    (tmp_path / "in.txt").write_text("the moth sees\nriver lifts stone\n")
+    found = {}
+    for precision in ("float32", "bfloat16"):
+        how = ["--task", "kind", "--precision", precision]
+        told = seqloom("predict", finished, tmp_path / "in.txt", "--explain", *how).out
+        found[precision] = [one for line in told.splitlines() for one in _numbers(json.loads(line))]
+        (figures,) = json.loads(seqloom("evaluate", finished, "--json", *how).out)
+        assert figures["figures"]["accuracy"] > 50
+    assert found["bfloat16"] == pytest.approx(found["float32"], abs=0.05)
+    assert found["bfloat16"] != found["float32"]
+    assert "float32" in seqloom("predict", finished, "--precision", "float46").error
+
+
+def _numbers(told: Any) -> list[float]:
+    """All numbers in nested values."""
+    if isinstance(told, dict | list):
+        return [
+            number for one in (told.values() if isinstance(told, dict) else told) for number in _numbers(one)
+        ]
+    return [told] if isinstance(told, float) else []
+
+
 def test_encode(seqloom: Seqloom, finished: Path, tmp_path: Path) -> None:
     (tmp_path / "in.txt").write_text("the moth sees\n\nriver\n")
     said = seqloom("encode", finished, tmp_path / "in.txt", "-o", tmp_path / "out.npy", "--pool", "last")

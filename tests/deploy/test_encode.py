@@ -3,6 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from seqloom.deploy import encode as module
 from seqloom.deploy.encode import TextEncoder, encode, route
@@ -46,6 +47,16 @@ def test_texts_keep_their_order_and_do_not_touch_each_other(model: Assembly) -> 
     alone = np.concatenate([encode(model, [text]) for text in TEXTS] * 5)
     np.testing.assert_allclose(together, alone, atol=1e-6)
     assert np.abs(alone[0] - alone[1]).max() > 0.01
+
+
+def test_in_half_precision_vectors_are_near_and_still_float32(model: Assembly) -> None:
+    exact = encode(model, TEXTS), *encode(model, TEXTS, tokens=True)
+    with torch.autocast("cpu", torch.bfloat16):
+        near = encode(model, TEXTS), *encode(model, TEXTS, tokens=True)
+    for one, other in zip(near, exact, strict=True):
+        assert one.dtype == np.float32
+        np.testing.assert_allclose(one, other, atol=0.03)
+    assert not np.array_equal(near[0], exact[0])
 
 
 def test_no_texts_give_no_vectors(model: Assembly) -> None:

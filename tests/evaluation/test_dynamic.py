@@ -39,6 +39,16 @@ def test_plain_steps_are_clipped_and_go_part_of_the_way_back(network):
     assert torch.equal(network.weight.data[0], BEFORE)
 
 
+def test_in_half_precision_products_are_of_what_was_learnt(network):
+    how, x = Dynamic(rate=0.5, decay=0.25, clip=1.0), torch.tensor([[1.0, 1.0]])
+    with torch.autocast("cpu", torch.bfloat16):
+        with learning([network.weight], how, over=None) as learn:
+            assert network(x) == -1
+            learn(loss(network, 3.0, 4.0))
+            assert network(x).item() == pytest.approx(-1 - 0.5 * 1.4, abs=0.01)
+        assert network(x) == -1
+
+
 def test_steps_are_scaled_by_the_gradients_of_another_text(network):
     def over(paths, learn):
         assert paths == ["training.txt"]

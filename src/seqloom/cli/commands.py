@@ -14,6 +14,7 @@ from seqloom.cli.terminal import (
     DataRoot,
     Json,
     ModelFolder,
+    Precision,
     Settings,
     TaskName,
     dumped,
@@ -187,6 +188,7 @@ def evaluate(
         typer.Option(metavar="COLUMN", help="Figures of the rows of each value too, such as a genre."),
     ] = None,
     settings: Adjustments = None,
+    precision: Precision = "float32",
     data: DataRoot = None,
     as_json: Json = False,
 ) -> None:
@@ -195,7 +197,7 @@ def evaluate(
     from seqloom.errors import ModelError
 
     rooted(data)
-    with shown():
+    with shown(precision):
         loaded = Model.load(model)
         named = [task] if task or file else [name for name in loaded.tasks if loaded.has(name, split)]
         if not named:
@@ -236,6 +238,7 @@ def predict(
         bool, typer.Option("--explain", help="What lies behind each prediction, a JSON object a line.")
     ] = False,
     settings: Adjustments = None,
+    precision: Precision = "float32",
     plot: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="With --explain: heat maps of the first 50 rows.")
     ] = None,
@@ -251,7 +254,7 @@ def predict(
         raise ConfigError("--plot draws what --explain tells; give both")
     if out is not None and input_file is not None and out.exists() and out.samefile(input_file):
         raise ConfigError(f"--out {out} is the input; name another file")
-    with shown():
+    with shown(precision):
         how = {"as_data": as_data, "as_json": as_json, "explain": explain}
         loaded = Model.load(model)
         loaded.adjust(task, settings or [])

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -27,6 +27,10 @@ DataRoot = Annotated[
     Path | None,
     typer.Option("--data", metavar="DIR", help="What ${data} stands for [default: $SEQLOOM_DATA, data]."),
 ]
+Precision = Annotated[
+    Literal["float32", "bfloat16"],
+    typer.Option(help="What products are taken in; bfloat16 is fast where the processor has units for it."),
+]
 TaskName = Annotated[str | None, typer.Option("--task", help="The task, where the model has several.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -42,7 +46,7 @@ def show(text: str) -> None:
 
 
 @contextmanager
-def shown() -> Iterator[Any]:
+def shown(precision: str = "float32") -> Iterator[Any]:
     """Show progress and notices, and compute on one thread: small recurrent models are fastest so."""
     import torch
 
@@ -51,7 +55,8 @@ def shown() -> Iterator[Any]:
 
     torch.set_num_threads(1)
     display = RichDisplay() if os.environ.get("RANK", "0") == "0" else progress.Silent()
-    with progress.showing(display):
+    half = torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16")
+    with progress.showing(display), half:
         yield display
 
 

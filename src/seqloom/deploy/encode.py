@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Literal, Protocol
 
 import numpy as np
-import torch
 
 from seqloom.data.batch import Batch, Encoded
 from seqloom.data.columns import Column, Columns, build
@@ -18,6 +17,7 @@ from seqloom.errors import ConfigError, DataError, ModelError
 from seqloom.model.folder import Assembly
 from seqloom.model.tables import SECTIONS
 from seqloom.nn.pooling import pool as pooled
+from seqloom.nn.precision import unlearning
 from seqloom.progress import notice
 
 Pool = Literal["last", "mean", "max"]
@@ -120,7 +120,7 @@ class TextEncoder:
         """A vector for each token of each text, (time, size) float32."""
         found: list[np.ndarray] = [np.empty(0)] * len(texts)
         for rows, encoded in self._encoded(texts, batch):
-            pairs = zip(encoded.states.numpy(), encoded.lengths.tolist(), strict=True)
+            pairs = zip(encoded.states.float().numpy(), encoded.lengths.tolist(), strict=True)
             for row, (states, length) in zip(rows.tolist(), pairs, strict=True):
                 found[row] = states[:length].copy()
         return found
@@ -150,7 +150,7 @@ class TextEncoder:
         if not len(columns):
             return
         self.model.network.eval()
-        with torch.inference_mode():
+        with unlearning():
             large = self.size >= LARGE
             lengths = columns.lengths([self.column])
             for rows in _batches(lengths, batch or (MANY if large else ROWS), full=large):
@@ -213,7 +213,7 @@ def _batches(lengths: np.ndarray, batch: int, *, full: bool) -> Iterator[np.ndar
 
 def _pooled(encoded: Encoded, pool: Pool) -> np.ndarray:
     vectors = encoded.final if pool == "last" else pooled(encoded.states, encoded.lengths, pool)
-    found: np.ndarray = vectors.numpy()
+    found: np.ndarray = vectors.float().numpy()
     return found
 
 

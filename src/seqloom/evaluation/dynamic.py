@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from seqloom.heads.language import Dynamic
+from seqloom.nn.precision import forget_casts
 
 Learner = Callable[[Tensor], None]
 """What takes the loss of a window, averaged over its tokens, once that is foretold."""
@@ -43,6 +44,7 @@ def learning(
     finally:
         with torch.no_grad():
             torch._foreach_copy_(weights, trained)
+        forget_casts()
         for one in held:
             one.requires_grad_(False)
 
@@ -58,6 +60,7 @@ def _plain(how: Dynamic, weights: Sequence[Tensor], trained: Sequence[Tensor]) -
             for weight, slope, home in zip(weights, slopes, trained, strict=True):
                 if slope is not None:
                     weight.lerp_(home, how.decay).add_(slope, alpha=-rate)
+        forget_casts()
 
     return learn
 
@@ -84,6 +87,7 @@ def _scaled(
             for weight, slope, home, rate, back in zip(weights, slopes, trained, rates, backward, strict=True):
                 if slope is not None and rate is not None and back is not None:
                     weight.lerp_(home, back).addcmul_(slope, rate, value=-1)
+        forget_casts()
 
     return learn
 

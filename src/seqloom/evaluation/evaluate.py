@@ -13,6 +13,7 @@ from seqloom.evaluation.running import measure
 from seqloom.model.network import Network
 from seqloom.model.streaming import Streamer
 from seqloom.model.task import Batcher, Task
+from seqloom.nn.precision import unlearning
 from seqloom.progress import track
 
 ROWS = 64
@@ -42,8 +43,7 @@ def outputs(
     learning = network.training
     network.eval()
     try:
-        # Within inference mode autocast keeps no weight that it has cast: each product would cast its own again.
-        with torch.no_grad() if half else torch.inference_mode():
+        with unlearning():
             for places in track(groups, what) if what else groups:
                 batch = batcher.batch(numbers[places]).to(device)
                 yield places, batch, network(batch)

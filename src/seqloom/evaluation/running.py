@@ -3,7 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -15,6 +15,7 @@ from seqloom.evaluation.dynamic import Learner, learning
 from seqloom.heads.language import Cache, Language
 from seqloom.model.network import Network
 from seqloom.model.streaming import Streamer
+from seqloom.nn.precision import unlearning
 from seqloom.progress import track
 
 
@@ -69,7 +70,7 @@ def _read(
         batch = streamer.batch(windows.rows(number)).to(device)
         gold = batch.tensor("next")
         assert gold is not None
-        with torch.inference_mode(mode=learn is None):
+        with unlearning() if learn is None else nullcontext():
             encoded = network.encode(batch, head.encodes[0], state)
             with torch.no_grad():
                 yield encoded, gold

@@ -18,7 +18,7 @@ from seqloom.data.fields import UNLISTED, Field, LabelField, TextField
 from seqloom.data.tokens import Index
 from seqloom.data.vocabulary import Vocabularies
 from seqloom.metrics import accuracy, macro_f1
-from seqloom.nn.biattention import BCN
+from seqloom.nn.biattention import BCN, POOLED, Pooled
 from seqloom.nn.perceptron import MLP
 from seqloom.nn.pooling import Poolings
 
@@ -182,12 +182,7 @@ class BiattentionTable(Table):
 
     hidden: Count = 300
     integrators: Literal[1, 2] = 2
-    poolings: Annotated[list[Literal["max", "mean", "min", "attention"]], pydantic.Field(min_length=1)] = [
-        "max",
-        "mean",
-        "min",
-        "attention",
-    ]
+    poolings: Annotated[list[Pooled], pydantic.Field(min_length=1)] = list(POOLED)
     reduction: Count = 4
     pieces: Count = 4
     batch_norm: bool = True
@@ -338,6 +333,12 @@ class LabelHead(ScoringHead):
     def decode(self, output: Output, batch: Batch) -> list[str]:
         """The best label of each row."""
         return [self.labels[best] for best in output.scores.argmax(-1).tolist()]
+
+    def explain(self, output: Output, batch: Batch) -> list[dict[str, Any]]:
+        """The best label, and the `probabilities` of all."""
+        names, shares = self.labels.symbols, output.scores.softmax(-1).tolist()
+        pairs = zip(self.decode(output, batch), shares, strict=True)
+        return [{"prediction": one, "probabilities": dict(zip(names, row, strict=True))} for one, row in pairs]
 
     @classmethod
     def gold(cls, stored: Mapping[str, list[Any]]) -> str:

@@ -1,6 +1,7 @@
 """Biattention between two texts, and the classification network that is built on it."""
 
 from collections.abc import Sequence
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -10,7 +11,8 @@ from seqloom.nn.maxout import MaxoutNetwork
 from seqloom.nn.pooling import Poolings, masked, past_end
 from seqloom.nn.recurrent import Recurrent
 
-POOLED = ("max", "mean", "min", "attention")
+Pooled = Literal["max", "mean", "min", "attention"]
+POOLED: tuple[Pooled, ...] = get_args(Pooled)
 
 
 def biattend(x: Tensor, x_lengths: Tensor, y: Tensor, y_lengths: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,7 +1,23 @@
 """In which precision products are taken."""
 
+from contextlib import AbstractContextManager
+
 import torch
 from torch import Tensor
+
+
+def unlearning() -> AbstractContextManager[None]:
+    """The quickest way to compute without gradients.
+
+    Within inference mode autocast keeps no weight that it has cast, so that each product would cast its own again.
+    """
+    half = any(torch.is_autocast_enabled(one) for one in ("cpu", "cuda"))
+    return torch.no_grad() if half else torch.inference_mode()
+
+
+def forget_casts() -> None:
+    """Let weights that have changed be cast anew: autocast keeps what it cast until its context ends."""
+    torch.clear_autocast_cache()
 
 
 def as_multiplied(values: Tensor) -> Tensor:
