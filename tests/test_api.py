@@ -118,6 +118,7 @@ def test_evaluate_tells_figures_and_how_they_came_about(model: Model, corpus: Pa
         "task": "pos",
         "file": str(corpus / "pos-dev.txt"),
         "rows": tiny.SIZES["dev"],
+        "precision": "float32",
         "figures": model.figures["dev"]["pos"],
         "protocol": "accuracy: share of tokens with the right label, in percent",
     }

@@ -24,6 +24,7 @@ from seqloom.model.adjusting import adjust
 from seqloom.model.folder import Assembly
 from seqloom.model.streaming import evaluated
 from seqloom.model.task import SPLITS, Task
+from seqloom.nn.precision import products
 from seqloom.readers import Example
 
 Input = str | Sequence[str] | Mapping[str, Any]
@@ -175,6 +176,7 @@ class Model:
             "file": " + ".join(paths),
             "rows": len(columns),
             "figures": figures,
+            "precision": products(),
             "protocol": mine.head.protocol(mine.table.head),
         }
         sizes = {name: {"rows": len(groups[name]), "figures": one} for name, one in apart.items()}

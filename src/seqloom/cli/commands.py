@@ -211,7 +211,8 @@ def evaluate(
         show(dumped(told))
         return
     for one in told:
-        show(f"{one['task']}  {_line(one)}\n  {one['file']}, {one['rows']:,} rows; {one['protocol']}")
+        how = f"{one['rows']:,} rows" + f", in {one['precision']}" * (one["precision"] != "float32")
+        show(f"{one['task']}  {_line(one)}\n  {one['file']}, {how}; {one['protocol']}")
         for name, group in one.get("groups", {}).items():
             show(f"  {name}  {_line(group)}  ({group['rows']:,} rows)")
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, cast, get_args
 
 import typer
 
-from seqloom.cli.terminal import ModelFolder, say, show, shown
+from seqloom.cli.terminal import ModelFolder, Precision, say, show, shown
 
 if TYPE_CHECKING:
     from seqloom.api import Model
@@ -24,6 +24,7 @@ def encode(
     ] = None,
     tokens: Annotated[bool, typer.Option("--tokens", help="A vector for each token.")] = False,
     workers: Annotated[int, typer.Option(min=1, help="Processes that share the lines.")] = 1,
+    precision: Precision = "float32",
 ) -> None:
     """Write a vector for each line of a text file; the same command goes on where it was ended."""
     from seqloom import api
@@ -34,7 +35,7 @@ def encode(
     if pool is not None and pool not in get_args(Pool):
         raise ConfigError(unknown("pool", pool, get_args(Pool)))
     how = {"pool": cast("Pool | None", pool), "tokens": tokens, "workers": workers, "encoder": encoder}
-    with shown():
+    with shown(precision):
         shape = api.load(model).encode_file(input_file, out, **how)  # type: ignore[arg-type]
     say(f"{out}: {shape[0]:,} vectors of {shape[1]} numbers")
 

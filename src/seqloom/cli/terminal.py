@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -55,8 +55,8 @@ def shown(precision: str = "float32") -> Iterator[Any]:
 
     torch.set_num_threads(1)
     display = RichDisplay() if os.environ.get("RANK", "0") == "0" else progress.Silent()
-    half = torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16")
-    with progress.showing(display), half:
+    half = precision == "bfloat16"
+    with progress.showing(display), torch.autocast("cpu", torch.bfloat16) if half else nullcontext():
         yield display
 
 

@@ -19,6 +19,7 @@ from seqloom.deploy.encode import Pool, Vectorizer
 from seqloom.deploy.partial import Done, Partial, Piece, beside
 from seqloom.errors import ConfigError, DataError, ModelError, SeqloomError
 from seqloom.files import alone_writing, lines, locate, replacing, take_name
+from seqloom.nn.precision import products
 from seqloom.progress import notice, track
 
 CHUNK = 4096
@@ -110,7 +111,8 @@ def encode_file(
         raise DataError("is read twice, first to count its lines; write what comes by a pipe into a file", path)
     count = sum(1 for _ in lines(path))
     with alone_writing(beside(out, "npy"), out):
-        partial = Partial(out, encoder.size, Done([*_identity(path), encoder.digest(), pool, tokens]))
+        made_by = [*_identity(path), encoder.digest(), pool, tokens, products()]
+        partial = Partial(out, encoder.size, Done(made_by))
         numbered = track(lines(path), f"encoding {path}", count)
         chunks = _chunks((one for one in numbered if one[0] > partial.done.lines), path)
         _fill(partial, _shared(encoder, chunks, pool, tokens, workers))
@@ -175,8 +177,9 @@ def _shared(
     with tempfile.TemporaryDirectory() as folder:
         encoder.save(Path(folder) / "model")
         # A fresh process each: a fork of one that has run torch may hang.
+        words = str(Path(folder) / "model"), products()
         with ProcessPoolExecutor(
-            workers, get_context("spawn"), initializer=_start, initargs=(str(Path(folder) / "model"),)
+            workers, get_context("spawn"), initializer=_start, initargs=words
         ) as processes:
             yield from _ahead(chunks, lambda chunk: processes.submit(_work, chunk, pool, tokens), 2 * workers)
 
@@ -199,8 +202,9 @@ _own: list[Vectorizer] = []
 """The encoder of a process that works for another."""
 
 
-def _start(folder: str) -> None:
+def _start(folder: str, precision: str) -> None:
     torch.set_num_threads(1)
+    torch.set_autocast_enabled("cpu", precision == "bfloat16")
     # Ctrl-C ends a process at once; an executor's processes might outlive it.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     _own[:] = [opened(folder)]

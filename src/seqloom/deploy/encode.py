@@ -17,7 +17,7 @@ from seqloom.errors import ConfigError, DataError, ModelError
 from seqloom.model.folder import Assembly
 from seqloom.model.tables import SECTIONS
 from seqloom.nn.pooling import pool as pooled
-from seqloom.nn.precision import unlearning
+from seqloom.nn.precision import forget_casts, unlearning
 from seqloom.progress import notice
 
 Pool = Literal["last", "mean", "max"]
@@ -150,6 +150,7 @@ class TextEncoder:
         if not len(columns):
             return
         self.model.network.eval()
+        forget_casts()
         with unlearning():
             large = self.size >= LARGE
             lengths = columns.lengths([self.column])

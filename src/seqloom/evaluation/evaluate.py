@@ -13,7 +13,7 @@ from seqloom.evaluation.running import measure
 from seqloom.model.network import Network
 from seqloom.model.streaming import Streamer
 from seqloom.model.task import Batcher, Task
-from seqloom.nn.precision import unlearning
+from seqloom.nn.precision import forget_casts, unlearning
 from seqloom.progress import track
 
 ROWS = 64
@@ -42,6 +42,7 @@ def outputs(
     groups = in_order(batcher.lengths(), rows, full=half)
     learning = network.training
     network.eval()
+    forget_casts()
     try:
         with unlearning():
             for places in track(groups, what) if what else groups:

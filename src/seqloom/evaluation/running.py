@@ -15,7 +15,7 @@ from seqloom.evaluation.dynamic import Learner, learning
 from seqloom.heads.language import Cache, Language
 from seqloom.model.network import Network
 from seqloom.model.streaming import Streamer
-from seqloom.nn.precision import unlearning
+from seqloom.nn.precision import forget_casts, unlearning
 from seqloom.progress import track
 
 
@@ -83,6 +83,7 @@ def _read(
 def _evaluating(network: Network) -> Iterator[None]:
     learning = network.training
     network.eval()
+    forget_casts()
     try:
         yield
     finally:

@@ -143,7 +143,7 @@ class Relate(PairedHead):
 
     def _predicted(self, scores: Tensor) -> Tensor:
         if self.loss == "distribution":
-            return scores.softmax(-1) @ self._numbers(scores)
+            return (scores.softmax(-1) * self._numbers(scores)).sum(-1)
         return self.lowest + (self.highest - self.lowest) * scores.squeeze(1).sigmoid()
 
     def decode(self, output: Output, batch: Batch) -> list[float]:

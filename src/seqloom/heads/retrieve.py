@@ -105,7 +105,7 @@ class Retrieve(Head):
         if target is None or group is None:
             return Output(None, len(batch), (source, target))
         same = group.unsqueeze(0) == group.unsqueeze(1) if self.config.same == "masked" else None
-        loss = hinge_ranking(source @ target.t(), self.config.margin, same, self.config.negatives)
+        loss = hinge_ranking(_cosines(source, target), self.config.margin, same, self.config.negatives)
         return Output(loss, len(batch), (source, target))
 
     def _target(self, batch: Batch, encoded: Mapping[str, Encoded]) -> Tensor | None:
@@ -163,7 +163,7 @@ class Retrieve(Head):
             np.unique(groups[rows], return_index=True)[1] if self.vector is not None else np.arange(len(rows))
         )
         targets = torch.tensor([predicted[rows[place]]["target"] for place in kept])
-        scores, right = sources @ targets.t(), own.unsqueeze(1) == own[torch.from_numpy(kept)]
+        scores, right = _cosines(sources, targets), own.unsqueeze(1) == own[torch.from_numpy(kept)]
         ways = {"forward": ranks(scores, right), "backward": ranks(scores.t(), right.t())}
         return {f"{way}_{name}": value for way, one in ways.items() for name, value in recalls(one).items()}
 
@@ -171,3 +171,9 @@ class Retrieve(Head):
     def written(cls, example: Mapping[str, Any], predicted: Any) -> str:
         """The source's vector, blanks between its numbers."""
         return " ".join(f"{number:.6g}" for number in predicted["source"]) + "\n"
+
+
+def _cosines(sources: Tensor, targets: Tensor) -> Tensor:
+    """Of vectors of length 1, in full precision: rounded to 8 bits, many would tie."""
+    with torch.autocast(sources.device.type, enabled=False):
+        return sources.float() @ targets.float().t()

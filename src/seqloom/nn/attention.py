@@ -66,7 +66,7 @@ class GlobalAttention(nn.Module):
 
     def remember(self, states: Tensor, lengths: Tensor) -> Memory:
         """The memory of states (batch, time, memory) of texts of lengths (batch,)."""
-        # Products of rows that are no whole block of memory would be taken text by text, each with its own weight.
+        # Without gradients, products of what lies time first are taken text by text, each with a copy of the weight.
         keys = states = states.contiguous()
         if self.compare is not None:
             keys = functional.linear(states, self.compare.weight.t())
@@ -81,7 +81,7 @@ class GlobalAttention(nn.Module):
         scores = self._scores(queries, memory.keys).float()
         weights = scores.masked_fill(memory.past.unsqueeze(1), -torch.inf).softmax(-1)
         seen = weights.to(memory.values.dtype) @ memory.values
-        own = functional.linear(queries, self.combine.weight[:, self.split :])
+        own = functional.linear(queries.contiguous(), self.combine.weight[:, self.split :])
         return torch.tanh(seen + own), weights
 
     def _scores(self, queries: Tensor, keys: Tensor) -> Tensor:

@@ -15,8 +15,13 @@ def unlearning() -> AbstractContextManager[None]:
     return torch.no_grad() if half else torch.inference_mode()
 
 
+def products() -> str:
+    """The numbers that products are taken in on the CPU: "bfloat16" under autocast, else "float32"."""
+    return "bfloat16" if torch.is_autocast_enabled("cpu") else "float32"
+
+
 def forget_casts() -> None:
-    """Let weights that have changed be cast anew: autocast keeps what it cast until its context ends."""
+    """Let weights that have changed be cast anew: autocast keeps what it cast until its outermost context ends."""
     torch.clear_autocast_cache()
 
 

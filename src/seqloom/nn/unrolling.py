@@ -18,8 +18,9 @@ State = tuple[Tensor, ...]  # (h, c) of an LSTM layer, (h,) of a GRU layer, each
 # share of real words the loop is faster, by (cell, whether gradients are wanted); measured at 171, 300 units.
 PACKED_BELOW = {("lstm", True): 0.35, ("lstm", False): 0.6, ("gru", True): 0.55, ("gru", False): 1.0}
 
-EVEN = 8
-"""What sizes are brought to a multiple of for the CPU's bfloat16 kernel, which an odd one makes four times as slow."""
+EVEN, MANY = 8, 16
+"""What sizes are brought to a multiple of for the CPU's bfloat16 LSTM, which an odd one makes four times as slow; and
+from how many positions on that pays."""
 
 # What the padding input adds to each gate; it shuts or opens a gate for good, and exists in half precision.
 _SHUT, _OPEN = -1e4, 1e4
@@ -75,8 +76,9 @@ def _forgets(cell: Cell, weights: list[Tensor], state: State | None) -> bool:
 def _call(cell: Cell, inputs: tuple[Tensor, ...], weights: list[Tensor], start: State) -> tuple[Tensor, State]:
     """Call torch's kernel on (x,), or on (packed data, batch sizes)."""
     x, sizes = inputs[0], weights[0].shape[1:] + weights[1].shape[1:]
-    if x.device.type == "cpu" and torch.is_autocast_enabled("cpu") and any(one % 2 for one in sizes):
-        return _call_evened(cell, inputs, weights, start)
+    half = cell == "lstm" and x.device.type == "cpu" and torch.is_autocast_enabled("cpu")
+    if half and any(one % 2 for one in sizes) and x.shape[:-1].numel() >= MANY:
+        return _call_evened(inputs, weights, start)
     kernel: Any = torch.lstm if cell == "lstm" else torch.gru
     options = (True, 1, 0.0, torch.is_grad_enabled(), len(weights) == 8)
     batch_first = (True,) if len(inputs) == 1 else ()
@@ -84,11 +86,9 @@ def _call(cell: Cell, inputs: tuple[Tensor, ...], weights: list[Tensor], start: 
     return states, tuple(last)
 
 
-def _call_evened(
-    cell: Cell, inputs: tuple[Tensor, ...], weights: list[Tensor], start: State
-) -> tuple[Tensor, State]:
-    """The same with inputs and units of 0 added, whose gates are such that they stay 0."""
-    hidden, gates = weights[1].shape[1], len(_PADDING_GATES[cell])
+def _call_evened(inputs: tuple[Tensor, ...], weights: list[Tensor], start: State) -> tuple[Tensor, State]:
+    """An LSTM with inputs and units of 0 added, whose gates are such that they stay 0."""
+    hidden, gates = weights[1].shape[1], len(_PADDING_GATES["lstm"])
     room, more = -weights[0].shape[1] % EVEN, -hidden % EVEN
     wider = []
     for place, weight in enumerate(weights):
@@ -96,7 +96,7 @@ def _call_evened(
         columns = (0, more if place % 4 else room) if weight.dim() == 2 else ()
         wider.append(F.pad(each, (*columns, 0, more)).flatten(0, 1))
     begun = tuple(F.pad(part, (0, more)) for part in start)
-    states, last = _call(cell, (F.pad(as_multiplied(inputs[0]), (0, room)), *inputs[1:]), wider, begun)
+    states, last = _call("lstm", (F.pad(as_multiplied(inputs[0]), (0, room)), *inputs[1:]), wider, begun)
     own = states.view(*states.shape[:-1], -1, hidden + more)[..., :hidden].flatten(-2)
     return own, tuple(part[..., :hidden] for part in last)
 

@@ -16,6 +16,7 @@ from seqloom.errors import ConfigError, TrainingError
 from seqloom.evaluation.evaluate import evaluate
 from seqloom.model.folder import Assembly
 from seqloom.model.task import Batcher
+from seqloom.nn.precision import forget_casts
 from seqloom.progress import notice
 from seqloom.training.averaging import Averaging
 from seqloom.training.carrying import Carried
@@ -135,7 +136,8 @@ class Trainer:
             Interrupted: asked to stop (Ctrl-C or a termination signal); the state is saved.
         """
         self.network.train()
-        with self.wish.heard():
+        # Whatever the caller computes in, a run goes by its own precision.
+        with self.wish.heard(), torch.autocast(self.ranks.device.type, enabled=False):
             if self.config.begin is not None and self.at.step == 0:
                 # What is no better than the model that the run begins with must not take its place as the best.
                 self._judge(*self._figures())
@@ -207,6 +209,7 @@ class Trainer:
         device, before = self.ranks.device, self.carried.before(batch.task, place, batch.fresh)
         with torch.autocast(device.type, torch.bfloat16, enabled=self.config.precision == "bfloat16"):
             output = self.network(batch.to(device), before)
+        forget_casts()
         assert output.loss is not None
         if not output.loss.requires_grad:
             key = "unfreeze" if self.updates.holds else "freeze"
