@@ -87,6 +87,7 @@ def row(
         "shapes": shapes,
         "dtype": dtype,
         "threads": 1,
+        "processor": "with bfloat16 units" if bfloat16_units() else "without bfloat16 units",
         "rounds": rounds,
         "versions": versions,
         "date": date.today().isoformat(),

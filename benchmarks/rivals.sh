@@ -20,5 +20,5 @@ test -x "$venv/bin/python" || "${PYTHON:-python3}" -m venv "$venv"
 # torch goes first and stays named, so that no peer brings another build of it.
 install torch==2.13.0 numpy
 install torch==2.13.0 "${peers[@]}" threadpoolctl
-install 'safetensors>=0.4.5' 'pydantic>=2.10' 'ruamel.yaml>=0.18' 'typer>=0.15'
+install 'safetensors>=0.4.5' 'pydantic>=2.10' 'ruamel.yaml>=0.18' 'typer>=0.19'
 install --no-deps --editable .

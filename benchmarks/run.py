@@ -47,7 +47,7 @@ def line(one: dict[str, Any]) -> str:
         f"{one['rival']:g} ({one['rival_name']})",
         one["unit"],
         ratio,
-        f"{versions}; {one['rounds']} rounds, {one['date']}",
+        f"{versions}; processor {one['processor']}; {one['rounds']} rounds, {one['date']}",
     )
     return f"| {' | '.join(cells)} |"
 

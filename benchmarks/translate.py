@@ -14,7 +14,7 @@ from joeynmt.prediction import predict, prepare
 from joeynmt.search import search
 from joeynmt.training import TrainManager
 
-from measure import bfloat16_units, interleaved, row, save
+from measure import interleaved, row, save
 from ours import Ours
 from seqloom.data.schedule import Groups, nested
 from seqloom.data.vocabulary import END
@@ -223,13 +223,12 @@ def compared(
     name: str, speeds: tuple[float, float], dtype: str, unit: str, shapes: str, headline: bool
 ) -> dict[str, Any]:
     """A row on speed; joeynmt runs in float32 on a CPU, whatever we run in."""
-    slow = dtype == "bfloat16" and not bfloat16_units()
     return row(
         name,
         *speeds,
-        rival_name="joeynmt",
+        rival_name="joeynmt, float32",
         unit=unit,
-        shapes=shapes + ("; a CPU without bfloat16 units" if slow else ""),
+        shapes=shapes,
         packages=PACKAGES,
         rounds=ROUNDS,
         headline=headline,
