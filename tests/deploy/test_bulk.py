@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from seqloom import progress
 from seqloom.api import Model, load
@@ -49,6 +50,16 @@ def test_a_file_is_encoded_line_by_line(model, given, tmp_path, workers):
     assert not found[[1, 3, 4]].any()
     assert heard.told == [f"{given}: 3 of 6 lines are blank; their vectors are zeros"]
     assert [path.name for path in out.parent.iterdir()] == ["one.npy"]
+
+
+def test_processes_compute_in_the_precision_of_their_caller(model, given, tmp_path):
+    with torch.autocast("cpu", torch.bfloat16):
+        for workers in (1, 2):
+            model.encode_file(given, tmp_path / f"{workers}.npy", workers=workers)
+    model.encode_file(given, tmp_path / "exact.npy")
+    alone, shared, exact = (np.load(tmp_path / f"{name}.npy") for name in (1, 2, "exact"))
+    np.testing.assert_array_equal(shared, alone)
+    assert not np.array_equal(alone, exact)
 
 
 def test_a_token_has_a_row_and_a_line_its_rows(model, given, tmp_path):
