@@ -62,6 +62,12 @@ def test_a_prediction_is_the_mean_of_its_distribution_which_is_told():
     assert head.written({}, told["prediction"]) == "0.600\n"
 
 
+def test_a_mean_over_the_scale_is_taken_in_full_precision():
+    output = Output(None, 1, torch.tensor([[0.1, 0.2, 0.3, 0.25, 0.15]]).log())
+    with torch.autocast("cpu", torch.bfloat16):
+        assert relate().decode(output, None) == pytest.approx([3.15], abs=1e-6)
+
+
 def test_a_squared_loss_is_that_of_a_number_within_the_scale():
     head = always(relate(loss="squared", highest=4.5), math.log(3))
     loss, output = run(head, 3.625, 1.625)

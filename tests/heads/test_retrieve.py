@@ -51,6 +51,13 @@ def score(rows, groups, **keys):
 EAST, NORTH, WEST = (1.0, 0.0), (0.0, 1.0), (-1.0, 0.0)
 
 
+def test_vectors_that_differ_little_are_told_apart_in_half_precision_too():
+    angles = [0.01 * place for place in range(20)]
+    rows = [((np.cos(one), np.sin(one)),) * 2 for one in angles]
+    with torch.autocast("cpu", torch.bfloat16):
+        assert score(rows, list(range(20)))["recalls"] == pytest.approx(100)
+
+
 def test_an_image_with_several_captions_is_one_target_and_a_text_is_one_of_several():
     rows = [(EAST, EAST), (WEST, EAST), (NORTH, NORTH)]
     images = score(rows, ["a", "a", "b"], target="vector")
