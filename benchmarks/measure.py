@@ -1,6 +1,7 @@
 """Time the sides of a comparison in turn, on one thread, and write down how they did."""
 
 import gc
+import os
 import platform
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -14,6 +15,9 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from seqloom.files import write_json
+
+os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
+"""For all sides, as the command line has it: torch reads it when it first makes a tensor."""
 
 RESULTS = Path(__file__).parent / "results"
 

@@ -39,6 +39,25 @@ def test_a_layer_is_its_dense_one_in_states_state_and_gradients(bidirectional, p
             torch.testing.assert_close(parameter.grad, slope)
 
 
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize("lengths", [[6] * 3, [5, 2, 3]])
+@pytest.mark.parametrize("hidden", [9, 12])
+def test_bf16_gives_states_and_gradients_near_those_in_full_precision(bidirectional, lengths, hidden):
+    ours, found = sparse(20, hidden, bidirectional=bidirectional, parts=2).float(), []
+    state = tuple(torch.randn(1 + bidirectional, 3, hidden) for _ in range(2))
+    for half in (False, True):
+        entering = x(20).float().requires_grad_()
+        with torch.autocast("cpu", torch.bfloat16, enabled=half):
+            states, last = ours(entering, torch.tensor(lengths), state)
+        loss = states.float().square().sum() + sum(part.float().sum() for part in last)
+        slopes = torch.autograd.grad(loss, [entering, *ours.parameters()])
+        found.append([states.float(), *(part.float() for part in last), *slopes])
+    for exact, near in zip(*found, strict=True):
+        assert near.shape == exact.shape
+        assert near.dtype == exact.dtype
+        assert (near - exact).abs().max() < 0.05 * exact.abs().max()
+
+
 def test_a_block_reads_its_segment_of_each_direction_below():
     layer = SparseLSTM(20, 6, blocks=2, density=0.6, parts=2)
     assert layer.blocks.inputs == ((0, 6), (4, 10))
@@ -61,7 +80,7 @@ def test_blocks_cover_inputs_and_share_out_units(size, hidden, blocks, density):
 
 def test_weight_drop_falls_on_recurrent_weights_of_both_directions_in_training():
     layer = sparse(bidirectional=True, weight_drop=0.5)
-    weights = layer._weights(layer.layers[0])
+    weights = layer._weights(layer.layers[0], layer.layers[0].size)
     dropped = [index for index, (one, whole) in enumerate(zip(weights, layer.layers[0].weights, strict=True))
                if not torch.equal(one, whole)]  # fmt: skip
     assert dropped == [1, 5]

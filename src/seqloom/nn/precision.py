@@ -25,7 +25,13 @@ def forget_casts() -> None:
     torch.clear_autocast_cache()
 
 
+def multiplied(values: Tensor) -> torch.dtype:
+    """The precision in which products of these values are taken."""
+    device = values.device.type
+    half = torch.is_autocast_enabled(device) and values.dtype != torch.float64
+    return torch.get_autocast_dtype(device) if half else values.dtype
+
+
 def as_multiplied(values: Tensor) -> Tensor:
     """The values in the precision of products under autocast; cast so once, no step of a loop casts them again."""
-    device = values.device.type
-    return values.to(torch.get_autocast_dtype(device)) if torch.is_autocast_enabled(device) else values
+    return values.to(multiplied(values))

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from seqloom.nn.pooling import past_end, pool
-from seqloom.nn.precision import as_multiplied
+from seqloom.nn.precision import as_multiplied, multiplied, products
 
 Cell = Literal["lstm", "gru"]
 State = tuple[Tensor, ...]  # (h, c) of an LSTM layer, (h,) of a GRU layer, each (directions, batch, hidden)
@@ -18,9 +18,9 @@ State = tuple[Tensor, ...]  # (h, c) of an LSTM layer, (h,) of a GRU layer, each
 # share of real words the loop is faster, by (cell, whether gradients are wanted); measured at 171, 300 units.
 PACKED_BELOW = {("lstm", True): 0.35, ("lstm", False): 0.6, ("gru", True): 0.55, ("gru", False): 1.0}
 
-EVEN, MANY = 8, 16
-"""What sizes are brought to a multiple of for the CPU's bfloat16 LSTM, which an odd one makes four times as slow; and
-from how many positions on that pays."""
+EVEN, MANY, WIDE = 8, 16, 1024
+"""What sizes are brought to a multiple of for the CPU's bfloat16 LSTM, which an odd one makes two to four times as
+slow; from how many positions on that pays; and from how many units on it pays for any other size, in training."""
 
 # What the padding input adds to each gate; it shuts or opens a gate for good, and exists in half precision.
 _SHUT, _OPEN = -1e4, 1e4
@@ -75,9 +75,7 @@ def _forgets(cell: Cell, weights: list[Tensor], state: State | None) -> bool:
 
 def _call(cell: Cell, inputs: tuple[Tensor, ...], weights: list[Tensor], start: State) -> tuple[Tensor, State]:
     """Call torch's kernel on (x,), or on (packed data, batch sizes)."""
-    x, sizes = inputs[0], weights[0].shape[1:] + weights[1].shape[1:]
-    half = cell == "lstm" and x.device.type == "cpu" and torch.is_autocast_enabled("cpu")
-    if half and any(one % 2 for one in sizes) and x.shape[:-1].numel() >= MANY:
+    if cell == "lstm" and _uneven(inputs[0], weights):
         return _call_evened(inputs, weights, start)
     kernel: Any = torch.lstm if cell == "lstm" else torch.gru
     options = (True, 1, 0.0, torch.is_grad_enabled(), len(weights) == 8)
@@ -86,19 +84,69 @@ def _call(cell: Cell, inputs: tuple[Tensor, ...], weights: list[Tensor], start: 
     return states, tuple(last)
 
 
+def halved_in_bulk(x: Tensor) -> bool:
+    """Tell whether a layer runs over x (batch, time, size) by the CPU's bfloat16 kernel, and sizes matter there."""
+    return x.device.type == "cpu" and products() == "bfloat16" and x.shape[:-1].numel() >= MANY
+
+
+def _uneven(x: Tensor, weights: list[Tensor]) -> bool:
+    """Tell whether other sizes are worth their zeros."""
+    if not halved_in_bulk(x):
+        return False
+    sizes = weights[0].shape[1], weights[1].shape[1]
+    wide = torch.is_grad_enabled() and sizes[1] >= WIDE
+    return any(size % (EVEN if wide else 2) for size in sizes)
+
+
 def _call_evened(inputs: tuple[Tensor, ...], weights: list[Tensor], start: State) -> tuple[Tensor, State]:
     """An LSTM with inputs and units of 0 added, whose gates are such that they stay 0."""
-    hidden, gates = weights[1].shape[1], len(_PADDING_GATES["lstm"])
-    room, more = -weights[0].shape[1] % EVEN, -hidden % EVEN
-    wider = []
-    for place, weight in enumerate(weights):
-        each = as_multiplied(weight).view(gates, hidden, *weight.shape[1:])
-        columns = (0, more if place % 4 else room) if weight.dim() == 2 else ()
-        wider.append(F.pad(each, (*columns, 0, more)).flatten(0, 1))
+    size, hidden = weights[0].shape[1], weights[1].shape[1]
+    room, more = -size % EVEN, -hidden % EVEN
+    columns = (size + room, hidden + more)
+    wider = [
+        widened(weight, hidden + more, columns[place % 4] if weight.dim() == 2 else 0)
+        for place, weight in enumerate(weights)
+    ]
     begun = tuple(F.pad(part, (0, more)) for part in start)
     states, last = _call("lstm", (F.pad(as_multiplied(inputs[0]), (0, room)), *inputs[1:]), wider, begun)
     own = states.view(*states.shape[:-1], -1, hidden + more)[..., :hidden].flatten(-2)
     return own, tuple(part[..., :hidden] for part in last)
+
+
+def widened(weight: Tensor, hidden: int, columns: int) -> Tensor:
+    """An LSTM's weight with zeros for units and columns that it has not, as it is multiplied with.
+
+    Args:
+        weight: (4 * units, columns), or a bias (4 * units,).
+        hidden: how many units it is to have.
+        columns: how many columns; without meaning for a bias.
+    """
+    wide: Tensor = _Widened.apply(weight, hidden, columns)  # type: ignore[no-untyped-call]
+    return wide
+
+
+class _Widened(torch.autograd.Function):
+    """Cast and widened at once: each pass over the weights counts where a batch is small."""
+
+    @staticmethod
+    def forward(context: Any, weight: Tensor, hidden: int, columns: int) -> Tensor:
+        context.shape, context.dtype = weight.shape, weight.dtype
+        gates = len(_PADDING_GATES["lstm"])
+        each = weight.view(gates, -1, *weight.shape[1:])
+        context.each = each.shape
+        wide = weight.new_zeros(gates, hidden, *[columns][: each.dim() - 2], dtype=multiplied(weight))
+        _corner(wide, each.shape).copy_(each)
+        return wide.flatten(0, 1)
+
+    @staticmethod
+    def backward(context: Any, *slopes: Tensor) -> tuple[Tensor, None, None]:
+        each = slopes[0].reshape(context.each[0], -1, *slopes[0].shape[1:])
+        own = _corner(each, context.each).to(context.dtype, memory_format=torch.contiguous_format)
+        return own.reshape(context.shape), None, None
+
+
+def _corner(values: Tensor, shape: Sequence[int]) -> Tensor:
+    return values[tuple(slice(size) for size in shape)]
 
 
 def _run_packed(
