@@ -11,6 +11,7 @@ from torch.nn import functional
 from measure import interleaved, row, save
 from seqloom.data.schedule import Groups
 from seqloom.nn.conditional import ConditionalDecoder
+from seqloom.processes import settle
 from seqloom.readers.book import Book
 from seqloom.readers.parallel import Parallel
 
@@ -169,7 +170,7 @@ def rows() -> Iterator[dict[str, Any]]:
 
 def main() -> None:
     """Time both sides and write how they did."""
-    torch.set_num_threads(1)
+    settle()
     save("gru_decoder", rows())
 
 

@@ -1,7 +1,6 @@
 """Time the sides of a comparison in turn, on one thread, and write down how they did."""
 
 import gc
-import os
 import platform
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -15,9 +14,7 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from seqloom.files import write_json
-
-os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
-"""For all sides, as the command line has it: torch reads it when it first makes a tensor."""
+from seqloom.processes import settle
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -29,9 +26,9 @@ def interleaved(sides: Mapping[str, Side], rounds: int = 21, seconds: float = 0.
 
     In every round each side runs in turn, as many calls as take about `seconds`, so that whatever else the machine
     does falls on all of them alike. CPU time of the process is taken, not the clock's; the first calls, which warm
-    up, are not counted.
+    up, are not counted. The process is settled as the command line's is, for all sides.
     """
-    torch.set_num_threads(1)
+    settle()
     taken: dict[str, list[float]] = {name: [] for name in sides}
     with threadpool_limits(1):
         calls = {name: _calls(side, seconds) for name, side in sides.items()}

@@ -21,6 +21,7 @@ from measure import interleaved, row, save
 from ours import Ours
 from seqloom.data.schedule import Groups, share_of
 from seqloom.metrics import spans
+from seqloom.processes import settle
 from seqloom.readers import Example
 
 BATCH, STEPS, TESTED, ROUNDS = 32, 40, 2000, 5
@@ -210,7 +211,7 @@ def informing(name: str, share: float, other: float, rival: str, shapes: str) ->
 
 def main() -> None:
     """Build both taggers, time them, and write how they did."""
-    torch.set_num_threads(1)
+    settle()
     with tempfile.TemporaryDirectory() as folder:
         ours = Tagger(Path(folder) / "float32")
         rival = Flair(ours.examples("train"), ours.rows)

@@ -20,6 +20,7 @@ from seqloom.data.schedule import Groups, nested
 from seqloom.data.vocabulary import END
 from seqloom.files import write_text
 from seqloom.model.task import Batcher
+from seqloom.processes import settle
 
 BATCH, STEPS, ROUNDS = 64, 4, 5
 TESTED, WRITTEN, BEAM = 320, 13, 5
@@ -239,7 +240,7 @@ def compared(
 
 def main() -> None:
     """Build the translators, time them, and write how they did."""
-    torch.set_num_threads(1)
+    settle()
     with tempfile.TemporaryDirectory() as folder:
         save("translate_decode", decoding(Path(folder)))
         save("translate_train", training(Path(folder)))

@@ -313,17 +313,6 @@ def test_output_is_utf8_whatever_the_terminal_says(
     assert out.getvalue().decode().startswith("één\t")
 
 
-@pytest.mark.parametrize(("chosen", "stands"), [({}, "1"), ({"THP_MEM_ALLOC_ENABLE": "0"}, "0")])
-def test_large_tensors_lie_on_large_pages_unless_the_user_chose_otherwise(
-    chosen: dict[str, str], stands: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(os, "environ", chosen)
-    monkeypatch.setattr(sys, "argv", ["seqloom", "--help"])
-    with pytest.raises(SystemExit, match="0"):
-        main()
-    assert chosen["THP_MEM_ALLOC_ENABLE"] == stands
-
-
 def test_ctrl_c_saves_and_says_how_to_go_on(seqloom: Seqloom, corpus: Path, tmp_path: Path) -> None:
     config = tiny.two(corpus, steps=60, evaluate_every=10, save_every=30)
     file, run, log = tiny.written_yaml(tmp_path / "a b.yaml", config), tmp_path / "run", tmp_path / "log"

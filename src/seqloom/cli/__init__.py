@@ -19,9 +19,6 @@ for group in (stores.vectors, stores.data, stores.imports, transfers):
 
 def main() -> None:
     """Run the command line; a user's mistake ends it with its message and status 1, never with a traceback."""
-    # torch's own setting, read when it first makes a tensor: large pages of memory, where Linux has them. Every step
-    # takes its large tensors anew; by pages of 4 KiB that is up to a fifth of the time of wide layers.
-    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
     for stream in (sys.stdout, sys.stderr):
         # What comes in is UTF-8; so is what goes out, whatever the terminal's language.
         if isinstance(stream, io.TextIOWrapper):

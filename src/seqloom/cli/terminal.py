@@ -47,13 +47,14 @@ def show(text: str) -> None:
 
 @contextmanager
 def shown(precision: str = "float32") -> Iterator[Any]:
-    """Show progress and notices, and compute on one thread: small recurrent models are fastest so."""
+    """Show progress and notices, and settle how this process computes."""
     import torch
 
     from seqloom import progress
+    from seqloom.processes import settle
     from seqloom.training.display import RichDisplay
 
-    torch.set_num_threads(1)
+    settle()
     display = RichDisplay() if os.environ.get("RANK", "0") == "0" else progress.Silent()
     half = precision == "bfloat16"
     with progress.showing(display), torch.autocast("cpu", torch.bfloat16) if half else nullcontext():

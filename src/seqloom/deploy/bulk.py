@@ -1,6 +1,5 @@
 """Vectors for the lines of a file of any size: streamed to disk, resumable, by several processes if need be."""
 
-import signal
 import tempfile
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -20,6 +19,7 @@ from seqloom.deploy.partial import Done, Partial, Piece, beside
 from seqloom.errors import ConfigError, DataError, ModelError, SeqloomError
 from seqloom.files import alone_writing, lines, locate, replacing, take_name
 from seqloom.nn.precision import products
+from seqloom.processes import serve
 from seqloom.progress import notice, track
 
 CHUNK = 4096
@@ -203,10 +203,8 @@ _own: list[Vectorizer] = []
 
 
 def _start(folder: str, precision: str) -> None:
-    torch.set_num_threads(1)
+    serve()
     torch.set_autocast_enabled("cpu", precision == "bfloat16")
-    # Ctrl-C ends a process at once; an executor's processes might outlive it.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
     _own[:] = [opened(folder)]
 
 

@@ -1,7 +1,6 @@
 """The suite: which tasks can be run, their jobs side by side, and the report that comes of them."""
 
 import platform
-import signal
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -14,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from seqloom.config import unknown
 from seqloom.errors import ConfigError, ModelError
@@ -24,6 +22,7 @@ from seqloom.evaluation.transfer.settings import SETTINGS, Settings
 from seqloom.evaluation.transfer.tasks import TASKS, Task, named, singled
 from seqloom.evaluation.transfer.vectors import Encode, Encoder, columns, paired
 from seqloom.files import data_root
+from seqloom.processes import serve
 from seqloom.progress import bar
 
 Report = dict[str, Any]
@@ -214,7 +213,7 @@ def _runner(workers: int) -> Iterator[Run]:
     if workers <= 1:
         yield _scored
         return
-    pool = ProcessPoolExecutor(workers, get_context("spawn"), _begin)
+    pool = ProcessPoolExecutor(workers, get_context("spawn"), serve)
     try:
         yield lambda job: pool.submit(score, job)
     except BrokenProcessPool:
@@ -222,12 +221,6 @@ def _runner(workers: int) -> Iterator[Run]:
         raise ModelError(f'{what}; take fewer workers; a script needs if __name__ == "__main__"') from None
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-def _begin() -> None:
-    """Prepare a process: one thread, and an end at once by Ctrl-C, which an executor's processes might survive."""
-    torch.set_num_threads(1)
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _scored(job: Job) -> "Future[Result]":
