@@ -11,7 +11,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from seqloom.errors import ConfigError
 from seqloom.nn import unrolling
 from seqloom.nn.awd import WeightDropLayer
-from seqloom.nn.recurrent import Recurrent
+from seqloom.nn.recurrent import Recurrent, RecurrentLayer
 from seqloom.nn.sparse import SparseLSTM
 
 LENGTHS = st.lists(st.integers(1, 6), min_size=1, max_size=4)
@@ -238,6 +238,34 @@ def test_odd_sizes_in_bf16_give_states_and_gradients_near_those_in_full_precisio
     for exact, near in zip(*found, strict=True):
         assert near.shape == exact.shape
         assert (near - exact).abs().max() < 0.05 * exact.abs().max()
+
+
+def directions_kept(layer, size):
+    """The cosines of a layer's gradients in bf16 and in full precision, for the input and all weights."""
+    x = torch.randn(4, 5, size, generator=torch.Generator().manual_seed(1))
+    found = []
+    for half in (False, True):
+        read = x.clone().requires_grad_()
+        with torch.autocast("cpu", torch.bfloat16, enabled=half):
+            states, _ = layer(read, torch.full((4,), 5))
+        slopes = torch.autograd.grad(states.float().square().sum(), [read, *layer.parameters()])
+        found.append([slope.flatten() for slope in slopes])
+    return [torch.cosine_similarity(*pair, dim=0).item() for pair in zip(*found, strict=True)]
+
+
+# These can fail on processors with AMX units alone.
+@pytest.mark.parametrize("sizes", [(40, 1024), (40, 1150), (39, 1151), (1152, 1144), (1056, 1056)])
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_wide_layers_learn_in_bf16_in_the_direction_of_full_precision(cell, sizes):
+    torch.manual_seed(0)
+    assert min(directions_kept(RecurrentLayer(cell, *sizes), sizes[0])) > 0.99
+
+
+def test_wide_sparse_layers_learn_in_bf16_in_the_direction_of_full_precision(monkeypatch):
+    monkeypatch.setattr("seqloom.nn.sparse.BULK", 1)
+    torch.manual_seed(0)
+    # Blocks of 1,500 inputs, evened to 1,504, a multiple of 32.
+    assert min(directions_kept(SparseLSTM(3000, 2080, blocks=2, density=0.5), 3000)) > 0.99
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")

@@ -28,8 +28,8 @@ def forget_casts() -> None:
 def multiplied(values: Tensor) -> torch.dtype:
     """The precision in which products of these values are taken."""
     device = values.device.type
-    half = torch.is_autocast_enabled(device) and values.dtype != torch.float64
-    return torch.get_autocast_dtype(device) if half else values.dtype
+    known = torch.amp.is_autocast_available(device) and values.dtype != torch.float64
+    return torch.get_autocast_dtype(device) if known and torch.is_autocast_enabled(device) else values.dtype
 
 
 def as_multiplied(values: Tensor) -> Tensor:

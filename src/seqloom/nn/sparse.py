@@ -8,12 +8,13 @@ from torch import Tensor, nn
 
 from seqloom.nn.blocks import Segment, solved
 from seqloom.nn.dropout import checked_rate, thinned
-from seqloom.nn.precision import multiplied
+from seqloom.nn.precision import multiplied, products
 from seqloom.nn.recurrent import Initial, RecurrentLayer
-from seqloom.nn.unrolling import State, halved_in_bulk, unroll, widened
+from seqloom.nn.unrolling import State, unroll, widened
 
-EVEN = 16
-"""What a block's inputs are brought to a multiple of in bfloat16, on a CPU: it takes some percent off the time."""
+EVEN, BULK = 16, 1024
+"""What a block's inputs are brought to a multiple of when it learns in bfloat16 on a CPU, from so many positions on: it
+takes some percent off the time."""
 
 MISSED = 0.01
 """By which share a layer may miss the parameters wanted without a word."""
@@ -86,7 +87,7 @@ class SparseLSTM(nn.Module):
     def forward(self, x: Tensor, lengths: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """Run over x (batch, time, size): see `unroll`; the units of each direction stand together, in order."""
         starts = self._starts(state)
-        even = EVEN if halved_in_bulk(x) else 1
+        even = EVEN if self._learns_in_bulk(x, lengths) else 1
         inputs = _Spread.apply(x, self.blocks.inputs, self.blocks.parts, even)  # type: ignore[no-untyped-call]
         found = [
             unroll("lstm", one, lengths, self._weights(layer, one.shape[2]), start)
@@ -97,6 +98,12 @@ class SparseLSTM(nn.Module):
         each = [one[side].transpose(0, 1) for side in range(self.directions) for one in sides]
         states = torch.cat(each, -1).transpose(0, 1)
         return states, tuple(torch.cat(one, -1) for one in zip(*(last for _, last in found), strict=True))
+
+    @staticmethod
+    def _learns_in_bulk(x: Tensor, lengths: Tensor) -> bool:
+        """Tell whether other sizes are worth their zeros; padding would bring a column of its own."""
+        half = x.device.type == "cpu" and products() == "bfloat16" and torch.is_grad_enabled()
+        return half and x.shape[:-1].numel() >= BULK and int(lengths.min()) == x.shape[1]
 
     def _starts(self, state: State | None) -> Sequence[State | None]:
         """By block, its units' share of a state (directions, batch, hidden)."""
@@ -168,11 +175,11 @@ class _Spread(torch.autograd.Function):
     @staticmethod
     def backward(context: Any, *slopes: Tensor) -> tuple[Tensor, None, None, None]:
         batch, time, size = context.shape
-        each = slopes[0].new_zeros(time, batch, context.parts, size // context.parts)
+        each = slopes[0].new_zeros(time, batch, context.parts, size // context.parts, dtype=context.dtype)
         for (begin, end), slope in zip(context.inputs, slopes, strict=True):
             own = slope.transpose(0, 1)[..., : context.parts * (end - begin)]
             each[..., begin:end] += own.view(*each.shape[:3], -1)
-        return each.view(time, batch, size).transpose(0, 1).to(context.dtype), None, None, None
+        return each.view(time, batch, size).transpose(0, 1), None, None, None
 
 
 def missed(network: nn.Module) -> Iterator[str]:

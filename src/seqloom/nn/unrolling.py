@@ -18,9 +18,13 @@ State = tuple[Tensor, ...]  # (h, c) of an LSTM layer, (h,) of a GRU layer, each
 # share of real words the loop is faster, by (cell, whether gradients are wanted); measured at 171, 300 units.
 PACKED_BELOW = {("lstm", True): 0.35, ("lstm", False): 0.6, ("gru", True): 0.55, ("gru", False): 1.0}
 
-EVEN, MANY, WIDE = 8, 16, 1024
+EVEN, MANY = 8, 16
 """What sizes are brought to a multiple of for the CPU's bfloat16 LSTM, which an odd one makes two to four times as
-slow; from how many positions on that pays; and from how many units on it pays for any other size, in training."""
+slow; and from how many positions on that pays."""
+
+WIDE, FAULTY = 1024, 32
+"""From so many units on, and with the larger of inputs and units a multiple of this, oneDNN's LSTM gives wrong
+gradients in bfloat16 on processors with AMX units (oneDNN 3.12, in torch 2.13): such sizes are left."""
 
 # What the padding input adds to each gate; it shuts or opens a gate for good, and exists in half precision.
 _SHUT, _OPEN = -1e4, 1e4
@@ -75,8 +79,10 @@ def _forgets(cell: Cell, weights: list[Tensor], state: State | None) -> bool:
 
 def _call(cell: Cell, inputs: tuple[Tensor, ...], weights: list[Tensor], start: State) -> tuple[Tensor, State]:
     """Call torch's kernel on (x,), or on (packed data, batch sizes)."""
-    if cell == "lstm" and _uneven(inputs[0], weights):
-        return _call_evened(inputs, weights, start)
+    if cell == "lstm" and _halved(inputs[0]):
+        sizes = _fitting(inputs[0], weights)
+        if sizes != (weights[0].shape[1], weights[1].shape[1]):
+            return _call_fitted(inputs, weights, start, sizes)
     kernel: Any = torch.lstm if cell == "lstm" else torch.gru
     options = (True, 1, 0.0, torch.is_grad_enabled(), len(weights) == 8)
     batch_first = (True,) if len(inputs) == 1 else ()
@@ -84,27 +90,28 @@ def _call(cell: Cell, inputs: tuple[Tensor, ...], weights: list[Tensor], start: 
     return states, tuple(last)
 
 
-def halved_in_bulk(x: Tensor) -> bool:
-    """Tell whether a layer runs over x (batch, time, size) by the CPU's bfloat16 kernel, and sizes matter there."""
-    return x.device.type == "cpu" and products() == "bfloat16" and x.shape[:-1].numel() >= MANY
+def _halved(x: Tensor) -> bool:
+    return x.device.type == "cpu" and products() == "bfloat16"
 
 
-def _uneven(x: Tensor, weights: list[Tensor]) -> bool:
-    """Tell whether other sizes are worth their zeros."""
-    if not halved_in_bulk(x):
-        return False
-    sizes = weights[0].shape[1], weights[1].shape[1]
-    wide = torch.is_grad_enabled() and sizes[1] >= WIDE
-    return any(size % (EVEN if wide else 2) for size in sizes)
-
-
-def _call_evened(inputs: tuple[Tensor, ...], weights: list[Tensor], start: State) -> tuple[Tensor, State]:
-    """An LSTM with inputs and units of 0 added, whose gates are such that they stay 0."""
+def _fitting(x: Tensor, weights: list[Tensor]) -> tuple[int, int]:
+    """The inputs and units by which the CPU's bfloat16 kernel is quick, and right."""
     size, hidden = weights[0].shape[1], weights[1].shape[1]
-    room, more = -size % EVEN, -hidden % EVEN
-    columns = (size + room, hidden + more)
+    if x.shape[:-1].numel() >= MANY and (size % 2 or hidden % 2):
+        size, hidden = size + -size % EVEN, hidden + -hidden % EVEN
+    if torch.is_grad_enabled() and hidden >= WIDE and max(size, hidden) % FAULTY == 0:
+        size, hidden = (size + EVEN, hidden) if size > hidden else (size, hidden + EVEN)
+    return size, hidden
+
+
+def _call_fitted(
+    inputs: tuple[Tensor, ...], weights: list[Tensor], start: State, sizes: tuple[int, int]
+) -> tuple[Tensor, State]:
+    """An LSTM with inputs and units of 0 added, whose gates are such that they stay 0."""
+    hidden = weights[1].shape[1]
+    room, more = sizes[0] - weights[0].shape[1], sizes[1] - hidden
     wider = [
-        widened(weight, hidden + more, columns[place % 4] if weight.dim() == 2 else 0)
+        widened(weight, sizes[1], sizes[place % 4] if weight.dim() == 2 else 0)
         for place, weight in enumerate(weights)
     ]
     begun = tuple(F.pad(part, (0, more)) for part in start)
