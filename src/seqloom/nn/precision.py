@@ -32,6 +32,11 @@ def multiplied(values: Tensor) -> torch.dtype:
     return torch.get_autocast_dtype(device) if known and torch.is_autocast_enabled(device) else values.dtype
 
 
+def halved(values: Tensor) -> bool:
+    """Whether products of these values are taken in bfloat16 on the CPU."""
+    return values.device.type == "cpu" and multiplied(values) == torch.bfloat16
+
+
 def as_multiplied(values: Tensor) -> Tensor:
     """The values in the precision of products under autocast; cast so once, no step of a loop casts them again."""
     return values.to(multiplied(values))

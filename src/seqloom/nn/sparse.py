@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from seqloom.nn.blocks import Segment, solved
 from seqloom.nn.dropout import checked_rate, thinned
-from seqloom.nn.precision import multiplied, products
+from seqloom.nn.precision import halved, multiplied
 from seqloom.nn.recurrent import Initial, RecurrentLayer
 from seqloom.nn.unrolling import State, unroll, widened
 
@@ -102,8 +102,8 @@ class SparseLSTM(nn.Module):
     @staticmethod
     def _learns_in_bulk(x: Tensor, lengths: Tensor) -> bool:
         """Tell whether other sizes are worth their zeros; padding would bring a column of its own."""
-        half = x.device.type == "cpu" and products() == "bfloat16" and torch.is_grad_enabled()
-        return half and x.shape[:-1].numel() >= BULK and int(lengths.min()) == x.shape[1]
+        bulk = torch.is_grad_enabled() and x.shape[:-1].numel() >= BULK
+        return halved(x) and bulk and int(lengths.min()) == x.shape[1]
 
     def _starts(self, state: State | None) -> Sequence[State | None]:
         """By block, its units' share of a state (directions, batch, hidden)."""

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from seqloom.nn.pooling import past_end, pool
-from seqloom.nn.precision import as_multiplied, multiplied, products
+from seqloom.nn.precision import as_multiplied, halved, multiplied
 
 Cell = Literal["lstm", "gru"]
 State = tuple[Tensor, ...]  # (h, c) of an LSTM layer, (h,) of a GRU layer, each (directions, batch, hidden)
@@ -79,7 +79,7 @@ def _forgets(cell: Cell, weights: list[Tensor], state: State | None) -> bool:
 
 def _call(cell: Cell, inputs: tuple[Tensor, ...], weights: list[Tensor], start: State) -> tuple[Tensor, State]:
     """Call torch's kernel on (x,), or on (packed data, batch sizes)."""
-    if cell == "lstm" and _halved(inputs[0]):
+    if cell == "lstm" and halved(inputs[0]):
         sizes = _fitting(inputs[0], weights)
         if sizes != (weights[0].shape[1], weights[1].shape[1]):
             return _call_fitted(inputs, weights, start, sizes)
@@ -88,10 +88,6 @@ def _call(cell: Cell, inputs: tuple[Tensor, ...], weights: list[Tensor], start: 
     batch_first = (True,) if len(inputs) == 1 else ()
     states, *last = kernel(*inputs, start if cell == "lstm" else start[0], weights, *options, *batch_first)
     return states, tuple(last)
-
-
-def _halved(x: Tensor) -> bool:
-    return x.device.type == "cpu" and products() == "bfloat16"
 
 
 def _fitting(x: Tensor, weights: list[Tensor]) -> tuple[int, int]:
@@ -110,10 +106,7 @@ def _call_fitted(
     """An LSTM with inputs and units of 0 added, whose gates are such that they stay 0."""
     hidden = weights[1].shape[1]
     room, more = sizes[0] - weights[0].shape[1], sizes[1] - hidden
-    wider = [
-        widened(weight, sizes[1], sizes[place % 4] if weight.dim() == 2 else 0)
-        for place, weight in enumerate(weights)
-    ]
+    wider = [widened(weight, sizes[1], sizes[place % 2]) for place, weight in enumerate(weights)]
     begun = tuple(F.pad(part, (0, more)) for part in start)
     states, last = _call("lstm", (F.pad(as_multiplied(inputs[0]), (0, room)), *inputs[1:]), wider, begun)
     own = states.view(*states.shape[:-1], -1, hidden + more)[..., :hidden].flatten(-2)
@@ -137,11 +130,10 @@ class _Widened(torch.autograd.Function):
 
     @staticmethod
     def forward(context: Any, weight: Tensor, hidden: int, columns: int) -> Tensor:
-        context.shape, context.dtype = weight.shape, weight.dtype
         gates = len(_PADDING_GATES["lstm"])
         each = weight.view(gates, -1, *weight.shape[1:])
-        context.each = each.shape
-        wide = weight.new_zeros(gates, hidden, *[columns][: each.dim() - 2], dtype=multiplied(weight))
+        context.each, context.dtype = each.shape, weight.dtype
+        wide = weight.new_zeros((gates, hidden, columns)[: each.dim()], dtype=multiplied(weight))
         _corner(wide, each.shape).copy_(each)
         return wide.flatten(0, 1)
 
@@ -149,7 +141,7 @@ class _Widened(torch.autograd.Function):
     def backward(context: Any, *slopes: Tensor) -> tuple[Tensor, None, None]:
         each = slopes[0].reshape(context.each[0], -1, *slopes[0].shape[1:])
         own = _corner(each, context.each).to(context.dtype, memory_format=torch.contiguous_format)
-        return own.reshape(context.shape), None, None
+        return own.flatten(0, 1), None, None
 
 
 def _corner(values: Tensor, shape: Sequence[int]) -> Tensor:
