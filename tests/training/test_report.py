@@ -258,6 +258,22 @@ def test_lines_tell_the_time_that_is_left(monkeypatch):
     assert file.getvalue() == "training 60/100  4:00 left  fine\ntraining 80/100  1:00 left  fine\n"
 
 
+def test_more_steps_than_were_expected_take_no_negative_time(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    display, file = shown(False, seconds=10.0)
+    with display.bar("training", 100) as bar:
+        bar.advance(50)
+        now[0] = 60.0
+        bar.advance(55)
+    assert file.getvalue() == "training 105/105  0:00 left\n"
+    display, file = shown(True)
+    with display.bar("training", 100) as bar:
+        bar.advance(105)
+        display._bars.refresh()
+        assert "105/105" in file.getvalue()
+
+
 def test_bars_vanish_from_a_terminal_and_results_stay():
     display, file = shown(True)
     told(display)

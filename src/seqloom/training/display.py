@@ -87,17 +87,18 @@ class _Moving:
     def __init__(self, bars: Progress, what: str, total: float | None) -> None:
         self.task = bars.add_task(what, total=total, note="")
         self._bars = bars
-        self._waiting = 0.0
+        self._total, self._done = total, 0.0
         self._note = ""
         self._moved = 0.0
 
     def advance(self, amount: float = 1, *, note: str = "") -> None:
-        self._waiting += amount
+        self._done += amount
         self._note = note or self._note
         now = time.monotonic()
         if now - self._moved >= SHOWN_EVERY:
-            self._bars.update(self.task, advance=self._waiting, note=self._note)
-            self._moved, self._waiting = now, 0.0
+            total = _whole(self._done, self._total)
+            self._bars.update(self.task, completed=self._done, total=total, note=self._note)
+            self._moved = now
 
 
 class _Lines:
@@ -110,6 +111,7 @@ class _Lines:
 
     def advance(self, amount: float = 1, *, note: str = "") -> None:
         self._done += amount
+        self._total = _whole(self._done, self._total)
         self._first = self._done if self._first is None else self._first
         self._note = note or self._note
         now = time.monotonic()
@@ -123,6 +125,11 @@ class _Lines:
     def _left(self, elapsed: float) -> str:
         done = self._done - (self._first or 0.0)
         return f"{_clock((self._total - self._done) * elapsed / done)} left" if self._total and done else ""
+
+
+def _whole(done: float, total: float | None) -> float | None:
+    """The total, which may be an expectation, such as of the steps of some epochs: never less than what is done."""
+    return None if total is None else max(done, total)
 
 
 def _bars(console: Console) -> Progress:
