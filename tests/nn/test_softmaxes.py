@@ -4,6 +4,7 @@ from torch.nn import functional
 
 from seqloom.nn import softmaxes
 from seqloom.nn.softmaxes import linear_cross_entropy
+from seqloom.nn.split import SplitSoftmax
 from seqloom.nn.stepwise import Stepwise
 
 
@@ -43,6 +44,22 @@ def test_words_of_no_chance_give_a_finite_loss():
     loss.backward()
     assert float(loss.detach()) == 800
     assert states.grad.tolist() == [[2.0]]
+
+
+@pytest.mark.parametrize("sharpness", [0.1, 1.0, 5.0])
+@pytest.mark.parametrize("cuts", [[1], [8], [3, 9, 16]])
+def test_split_words_are_foretold_as_by_the_probabilities_of_all(cuts, sharpness):
+    torch.manual_seed(1)
+    split, table = SplitSoftmax(4, cuts, 20), (sharpness * torch.randn(20, 4), torch.randn(20))
+    split.groups.data.normal_(std=sharpness)
+    states = torch.randn(700, 4)
+    likely = split.log_probabilities(states, *table)
+    # Some words as the model would have them, some others.
+    gold = torch.where(torch.rand(700) < 0.5, likely.argmax(1), torch.randint(0, 20, (700,)))
+    found, likeliest = split.foretold(states, gold, *table)
+    torch.testing.assert_close(found, likely.gather(1, gold.unsqueeze(1)).squeeze(1))
+    assert torch.equal(likeliest, likely.argmax(1) == gold)
+    assert 0 < int(likeliest.sum()) < 700
 
 
 def test_a_weight_of_many_steps_has_the_sum_of_their_gradients():

@@ -20,12 +20,10 @@ from seqloom.errors import ConfigError, ModelError
 from seqloom.heads import Head, Route
 from seqloom.nn.mixture import MixtureOfSoftmaxes, mixed, mixture_loss
 from seqloom.nn.sampling import Sampling, sample
-from seqloom.nn.softmaxes import linear_cross_entropy
+from seqloom.nn.softmaxes import ROWS, judged, linear_cross_entropy
 from seqloom.nn.split import SplitSoftmax
 
 Weight = Annotated[float, Limits(ge=0)]
-ROWS = 512
-"""Positions whose words are scored at a time where nothing is learnt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,13 +250,15 @@ class Language(Head):
 
     def foretold(self, states: Tensor, gold: Tensor) -> tuple[Tensor, int]:
         """Log-probabilities of gold (batch, time), 0 where it is UNLISTED, and how many words are the likeliest."""
-        found, right = [], 0
-        rows = max(1, ROWS // len(states))
-        for some, words in zip(torch.split(states, rows, 1), torch.split(gold, rows, 1), strict=True):
-            each, real = self.log_probabilities(some), words != UNLISTED
-            found.append(each.gather(-1, words.clamp(min=0).unsqueeze(-1)).squeeze(-1) * real)
-            right += int(((each.argmax(-1) == words) & real).sum())
-        return torch.cat(found, 1), right
+        real = gold != UNLISTED
+        flat, words = states[real], gold[real]
+        if self.split is not None:
+            likely, likeliest = self.split.foretold(flat, words, self._whole(), self.bias)
+        else:
+            pieces = zip(torch.split(flat, ROWS), torch.split(words, ROWS), strict=True)
+            each = [judged(self.log_probabilities(some), right) for some, right in pieces]
+            likely, likeliest = (torch.cat(one) for one in zip(*each, strict=True))
+        return likely.new_zeros(gold.shape).masked_scatter(real, likely), int(likeliest.sum())
 
     def _penalty(self, text: Encoded, real: Tensor) -> Tensor | float:
         """AR and TAR (Merity et al. 2018, section 4.6), means over positions times how many these are."""

@@ -15,6 +15,7 @@ from seqloom.metrics import foretold
 from seqloom.nn.beam import Search, beam_search
 from seqloom.nn.conditional import ConditionalDecoder
 from seqloom.nn.decoder import DecoderWriter
+from seqloom.nn.softmaxes import likeliest
 from seqloom.nn.unrolling import Cell
 
 SIDES = ("previous", "next")
@@ -109,7 +110,7 @@ class Neighbours(Head):
         real = expected != 0
         states = decoder(ids[:, :-1], *begun, text.lengths - 1)[real]
         expected = expected[real]
-        right = 0.0 if self.training else float((decoder.scores(states).argmax(-1) == expected).sum())
+        right = 0.0 if self.training else float((likeliest(decoder.scores(states)) == expected).sum())
         return decoder.loss(states, expected), len(expected), right
 
     def decode(self, output: Output, batch: Batch) -> list[dict[str, list[str]]]:

@@ -24,6 +24,7 @@ from seqloom.nn.conditional import Condition, ConditionalDecoder, ConditionalSta
 from seqloom.nn.decoder import AttentionDecoder, DecoderState, DecoderWriter
 from seqloom.nn.perceptron import begin_uniform
 from seqloom.nn.sampling import Sampling, sample
+from seqloom.nn.softmaxes import likeliest
 from seqloom.nn.unrolling import Cell
 from seqloom.progress import notice
 
@@ -231,7 +232,7 @@ class Translate(Head):
         return attended
 
     def _right(self, attended: Tensor, expected: Tensor) -> dict[str, float]:
-        return {"right": float((self.decoder.scores(attended).argmax(-1) == expected).sum())}
+        return {"right": float((likeliest(self.decoder.scores(attended)) == expected).sum())}
 
     def _start(self, source: Encoded, decoder: AttentionDecoder) -> DecoderState:
         """The decoder's first state from the encoder's last."""

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from seqloom.nn.beam import Hypothesis, Writer
+from seqloom.nn.softmaxes import likeliest
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ def draw(scores: Tensor, places: Tensor, sampling: Sampling) -> Tensor:
     Places that are even on that line draw words as often as their probability, of those that may be drawn, says.
     """
     if not sampling.temperature or sampling.top_k == 1:
-        return scores.argmax(-1)
+        return likeliest(scores)
     count = min(sampling.top_k or scores.shape[-1], scores.shape[-1])
     likely, words = (scores.double() / sampling.temperature).topk(count, -1)
     shares = likely.softmax(-1)
