@@ -30,13 +30,14 @@ import torch
 
 import seqloom
 from seqloom.api import Model
+from seqloom.cli.terminal import shown
 from seqloom.config import unknown
 from seqloom.errors import ConfigError, SeqloomError
 from seqloom.evaluation.transfer import tables as suites
 from seqloom.experiment import check, missing_files, open_config, run
 from seqloom.files import read_json, write_json, write_text
 from seqloom.training import transfers
-from seqloom.training.report import events
+from seqloom.training.report import Writer, events
 
 ROOT = Path(__file__).parent
 MARKED = re.compile(
@@ -65,7 +66,9 @@ def results(system: str) -> dict[str, Row]:
     return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in paths}
 
 
-def perform(system: str, name: str, row: Row, runs: Path, again: bool = False) -> Row:
+def perform(
+    system: str, name: str, row: Row, runs: Path, again: bool = False, writers: Sequence[Writer] = ()
+) -> Row:
     """Train an experiment with each of its seeds, in new run folders if `again`; returns what is to be recorded."""
     config = ROOT / system / row["config"]
     seeds = list(range(1, row.get("seeds", 1) + 1))
@@ -78,7 +81,7 @@ def perform(system: str, name: str, row: Row, runs: Path, again: bool = False) -
     for seed in seeds:
         source = open_config(config, [*row.get("set", []), f"seed={seed}"])
         folder = runs / system / row.get("run", name) / f"seed-{seed}"
-        result = run(source, folder, resume=True)
+        result = run(source, folder, resume=True, writers=writers)
         seconds += events(folder)[-1]["elapsed"]
         task, figure = row["watch"].split(".")
         test = result.test[task] if "adjust" not in row else adjusted(folder, task, row["adjust"])
@@ -218,16 +221,16 @@ def main() -> None:
     )
     parser.add_argument("--tables", action="store_true", help="only write the tables and plots anew")
     words = parser.parse_intermixed_args()
-    torch.set_num_threads(1)
     systems = sorted(path.parent.name for path in ROOT.glob("*/experiments.toml"))
     if words.system not in systems:
         raise ConfigError(unknown("system", words.system, systems))
     if not words.tables:
-        record(words)
+        with shown() as display:
+            record(words, [display])
     write_tables(words.system)
 
 
-def record(words: argparse.Namespace) -> None:
+def record(words: argparse.Namespace, writers: Sequence[Writer]) -> None:
     """Run and record experiments, the gains after all others."""
     listed, folder = experiments(words.system), ROOT / words.system / "results"
     for name in words.names:
@@ -236,7 +239,7 @@ def record(words: argparse.Namespace) -> None:
     todo = {name: listed[name] for name in words.names or listed if words.names or "large" not in listed[name]}
     for name, row in todo.items():
         if "gain" not in row and (words.again or words.names or not (folder / f"{name}.json").exists()):
-            keep(folder / f"{name}.json", perform(words.system, name, row, words.runs, words.again))
+            keep(folder / f"{name}.json", perform(words.system, name, row, words.runs, words.again, writers))
     for name, row in listed.items():
         if "gain" in row and (gain := difference(words.system, name, row, results(words.system))):
             keep(folder / f"{name}.json", gain)

@@ -185,7 +185,7 @@ def test_gains_are_over_the_column_of_no_size(grid, monkeypatch):
 def test_full_sizes_are_only_run_where_they_are_named(grid, monkeypatch):
     ran = []
     monkeypatch.setattr(
-        grid, "perform", lambda system, name, row, runs, again: ran.append(name) or {"values": [1]}
+        grid, "perform", lambda system, name, row, runs, again, writers: ran.append(name) or {"values": [1]}
     )
     monkeypatch.setattr(sys, "argv", ["run.py", "made"])
     monkeypatch.setattr(grid, "write_tables", lambda system: None)
