@@ -110,6 +110,8 @@ def test_predict(seqloom: Seqloom, finished: Path, tmp_path: Path, monkeypatch: 
     assert seqloom(*predict, "pos", tmp_path / "in.txt") == Said(0, expected, "")
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO((tmp_path / "in.txt").read_bytes())))
     assert seqloom(*predict, "pos").out == expected
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO((tmp_path / "in.txt").read_bytes())))
+    assert seqloom(*predict, "pos", "-", "-o", "-").out == expected
     assert seqloom(*predict, "pos", tmp_path / "in.txt", "-o", tmp_path / "out.txt") == Said(0, "", "")
     assert (tmp_path / "out.txt").read_text() == expected
     assert seqloom(*predict, "pos", tmp_path / "out.txt", "--as-data").out == expected
@@ -181,6 +183,10 @@ MISTAKES: dict[str, tuple[list[str], str]] = {
     "a setting that is none": (
         ["train", "{config}", "--set", "steps"],
         "--set steps  should read key.path=value",
+    ),
+    "a value of a grid that is wrong": (
+        ["train", "{config}", "--grid", "training.steps=1,many"],
+        "--grid training.steps=many",
     ),
     "a grid that is none": (
         ["train", "{config}", "--grid", "steps"],

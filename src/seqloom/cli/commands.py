@@ -24,6 +24,9 @@ from seqloom.cli.terminal import (
     shown,
 )
 
+DASH = Path("-")
+"""Standard input or output, where a file could stand."""
+
 app = typer.Typer(
     name="seqloom",
     help="Small recurrent text models that learn many tasks together, pass on what they learnt, and run anywhere.",
@@ -225,11 +228,11 @@ def _line(told: dict[str, Any]) -> str:
 def predict(
     model: ModelFolder,
     input_file: Annotated[
-        Path | None, typer.Argument(metavar="[INPUT]", help="Lines of text [default: stdin].")
+        Path | None, typer.Argument(metavar="[INPUT]", help="Lines of text [default: -, stdin].")
     ] = None,
     task: TaskName = None,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Where predictions go [default: stdout].")
+        Path | None, typer.Option("--out", "-o", help="Where predictions go [default: -, stdout].")
     ] = None,
     as_data: Annotated[
         bool, typer.Option("--as-data", help="INPUT has the form of the training files.")
@@ -249,6 +252,7 @@ def predict(
     from seqloom.errors import ConfigError
     from seqloom.training.heatmaps import drawn
 
+    input_file, out = (None if path == DASH else path for path in (input_file, out))
     if as_data and input_file is None:
         raise ConfigError("--as-data needs INPUT, a file in the form of the training data")
     if plot is not None and not explain:

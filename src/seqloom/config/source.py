@@ -32,7 +32,7 @@ class Source:
     faults: list[Fault] = field(default_factory=list)
 
     def where(self, path: Sequence[Key]) -> str:
-        """The place of a path, or of the nearest thing around it: `file:line`, or `--set KEY=VALUE` if it was set."""
+        """The place of a path, or of the nearest thing around it: `file:line`, or the option, as `--set KEY=VALUE`."""
         path = tuple(path)
         within = [told for one, told in self.settings.items() if one[: len(path)] == path]
         if path and path not in self.positions and within:
@@ -144,29 +144,29 @@ def _scalar(value: Any) -> Any:
     return value
 
 
-def override(source: Source, settings: Iterable[str]) -> None:
+def override(source: Source, settings: Iterable[str], option: str = "--set") -> None:
     """Apply `training.steps=100` settings to a source, values read as YAML; a bad one is noted as a mistake.
 
-    A table that is set to null is left out: `tasks.de=null`.
+    A table that is set to null is left out: `tasks.de=null`. Mistakes are told by the option that settings come from.
     """
     for setting in settings:
         key, equals, text = setting.partition("=")
         if not equals or not all(key.split(".")):
-            source.faults.append(Fault(f"--set {setting}", "", "should read key.path=value"))
+            source.faults.append(Fault(f"{option} {setting}", "", "should read key.path=value"))
             continue
         keys: list[Key] = [int(one) if one.isdecimal() else one for one in key.split(".")]
-        source.settings[tuple(keys)] = f"--set {setting}"
-        _put(source, keys, text)
+        source.settings[tuple(keys)] = f"{option} {setting}"
+        _put(source, keys, text, option)
 
 
-def _put(source: Source, keys: list[Key], text: str) -> None:
+def _put(source: Source, keys: list[Key], text: str, option: str) -> None:
     place: Any = source.values
     for depth, key in enumerate(keys[:-1]):
         inside = source.at(keys[: depth + 1])
         if not isinstance(inside, dict | list):
             if not isinstance(place, dict):
                 source.faults.append(
-                    Fault(f"--set {dotted(keys)}", "", f"nothing to set in {dotted(keys[:depth])}")
+                    Fault(f"{option} {dotted(keys)}", "", f"nothing to set in {dotted(keys[:depth])}")
                 )
                 return
             inside = place[key] = {}
@@ -179,7 +179,7 @@ def _put(source: Source, keys: list[Key], text: str) -> None:
             place[keys[-1]] = value
     except (YAMLError, IndexError, TypeError, ValueError, RecursionError) as fault:
         problem = getattr(fault, "problem", None) or fault
-        source.faults.append(Fault(f"--set {dotted(keys)}={text}", "", f"cannot be set: {problem}"))
+        source.faults.append(Fault(f"{option} {dotted(keys)}={text}", "", f"cannot be set: {problem}"))
 
 
 def write_yaml(values: Mapping[str, Any]) -> str:

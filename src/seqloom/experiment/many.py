@@ -73,10 +73,11 @@ def run_many(
     found: dict[str, list[Result]] = {}
     todo: dict[Path, tuple[str, list[str]]] = {}
     for point, number in product(points(grid), range(seeds)):
-        name, mine = ",".join(point), [*settings, *point]
-        first = open_config(path, mine).values.get("seed", 1)
-        seed = first + number if isinstance(first, int) else first
-        mine.append(f"seed={seed}")
+        name, mine = ",".join(point), point
+        seed = open_config(path, settings, point).values.get("seed", 1)
+        if isinstance(seed, int):
+            seed += number
+            mine = [*point, f"seed={seed}"]
         folder = Path(out) / name.replace("/", "-") / (f"seed-{seed}" if seeds > 1 else "")
         if len(name.encode()) > LONGEST:
             raise ConfigError(
@@ -86,10 +87,10 @@ def run_many(
             raise ConfigError(f"{name} and {todo[folder][0]} would both be written to {folder}")
         todo[folder] = name, mine
     for folder, (_, mine) in todo.items():
-        ready(open_config(path, mine), folder, resume=resume)
+        ready(open_config(path, settings, mine), folder, resume=resume)
     _check_summary(Path(out), {name for name, _ in todo.values()}, resume)
     for folder, (name, mine) in todo.items():
-        result = run(open_config(path, mine), folder, resume=resume, writers=follow(folder))
+        result = run(open_config(path, settings, mine), folder, resume=resume, writers=follow(folder))
         found.setdefault(name, []).append(result)
     told = {name: summary(results) | {"best": name == best(found)} for name, results in found.items()}
     write_json(Path(out) / SUMMARY, told)

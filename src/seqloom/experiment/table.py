@@ -51,10 +51,11 @@ def check(source: Source) -> Experiment:
     return table
 
 
-def open_config(path: str | Path, settings: Sequence[str] = ()) -> Source:
-    """Read a configuration file and apply `key.path=value` settings."""
+def open_config(path: str | Path, settings: Sequence[str] = (), point: Sequence[str] = ()) -> Source:
+    """Read a configuration file and apply `key.path=value` settings, then those of a point of a grid."""
     source = read(path)
     override(source, settings)
+    override(source, point, "--grid")
     return source
 
 
