@@ -59,6 +59,11 @@ def test_train_many(seqloom: Seqloom, config: Path, tmp_path: Path) -> None:
     assert said.out.startswith("training.steps=1 (2 seeds)\n  dev   pos ")
     assert re.search(r"training.steps=2 \(2 seeds\)\n  dev   pos +accuracy \d+\.\d\d ± \d+\.\d\d\n", said.out)
     assert (tmp_path / "out" / "training.steps=2" / "seed-2" / "best").is_dir()
+    for seed, seeds in (("true", 2), ("one", 2), ("-1", 1)):
+        wrong = seqloom("train", config, "--set", f"seed={seed}", "--out", tmp_path / "no", "--seeds", seeds)
+        assert wrong.code == 1
+        assert f"--set seed={seed}" in wrong.error
+    assert not (tmp_path / "no").exists()
     assert json.loads((tmp_path / "out" / "summary.json").read_text()).keys() == {
         "training.steps=1",
         "training.steps=2",

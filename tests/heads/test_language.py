@@ -9,8 +9,11 @@ import torch
 
 from seqloom.api import Model
 from seqloom.data.columns import build
+from seqloom.data.fields import UNLISTED
 from seqloom.data.running import RunningText, characters
+from seqloom.data.vocabulary import SPECIALS, Vocabulary
 from seqloom.errors import ConfigError
+from seqloom.heads.language import Language
 from seqloom.nn.awd import AWD, WeightDropLayer
 from seqloom.nn.mixture import MixtureOfSoftmaxes, mixed, mixture_loss
 from seqloom.nn.split import SplitSoftmax
@@ -108,6 +111,25 @@ def test_a_sparse_table_is_cut_like_the_whole_one_it_stands_for(tmp_path):
     torch.testing.assert_close(head.loss(states, gold), -found.gather(-1, gold.unsqueeze(-1)).sum())
     table = head.route.embedder
     torch.testing.assert_close(table.scores(states), states @ table.whole().t())
+
+
+@pytest.mark.parametrize("cuts", [[], [150]])
+def test_words_that_are_foretold_are_counted_but_for_padding(cuts):
+    names = [f"w{number}" for number in range(300)]
+    words = {"words": Vocabulary([*SPECIALS, *names])}
+    head = Language(Language.Config(streams=1, tied=False, cuts=cuts), size=8, vocabularies=words)
+    torch.nn.init.normal_(head.weight)
+    states = torch.randn(2, 600, 8)
+    likely = head.log_probabilities(states)
+    gold = torch.where(torch.rand(2, 600) < 0.3, likely.argmax(-1), torch.randint(0, 300, (2, 600)))
+    expected, right = likely.gather(-1, gold.unsqueeze(-1)).squeeze(-1), likely.argmax(-1) == gold
+    padding = torch.arange(600) >= torch.tensor([[600], [520]])
+    found, count = head.foretold(states, gold.masked_fill(padding, UNLISTED))
+    torch.testing.assert_close(found, expected.masked_fill(padding, 0))
+    assert count == int((right & ~padding).sum())
+    found, count = head.foretold(states, torch.full_like(gold, UNLISTED))
+    assert count == 0
+    assert not found.any()
 
 
 def test_what_is_drawn_depends_on_the_seed_alone(folder):

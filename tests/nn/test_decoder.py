@@ -7,9 +7,8 @@ from hypothesis import strategies as st
 
 from seqloom.errors import ConfigError
 from seqloom.nn.attention import GlobalAttention
-from seqloom.nn.beam import Search, beam_search
+from seqloom.nn.beam import Search, beam_search, top
 from seqloom.nn.decoder import AttentionDecoder, DecoderWriter
-from seqloom.nn.softmaxes import top
 
 WORDS, START, END = 5, 1, 2
 SOURCE = torch.tensor([4, 2, 3])

@@ -8,7 +8,7 @@ from typing import Any
 
 from seqloom.errors import ConfigError
 from seqloom.experiment.run import SUMMARY, Result, ready, run
-from seqloom.experiment.table import open_config
+from seqloom.experiment.table import check, open_config
 from seqloom.files import read_json, write_json
 from seqloom.training.report import Writer
 
@@ -74,9 +74,8 @@ def run_many(
     todo: dict[Path, tuple[str, list[str]]] = {}
     for point, number in product(points(grid), range(seeds)):
         name, mine = ",".join(point), point
-        seed = open_config(path, settings, point).values.get("seed", 1)
-        if isinstance(seed, int):
-            seed += number
+        seed = check(open_config(path, settings, point)).seed + number
+        if number:
             mine = [*point, f"seed={seed}"]
         folder = Path(out) / name.replace("/", "-") / (f"seed-{seed}" if seeds > 1 else "")
         if len(name.encode()) > LONGEST:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any, ClassVar, Literal
 
 import torch
@@ -249,16 +250,16 @@ class Language(Head):
         return Output(self.loss(text.states, gold), count, scores, text.state, penalty=penalty)
 
     def foretold(self, states: Tensor, gold: Tensor) -> tuple[Tensor, int]:
-        """Log-probabilities of gold (batch, time), 0 where it is UNLISTED, and how many words are the likeliest."""
-        real = gold != UNLISTED
-        flat, words = states[real], gold[real]
+        """Log-probabilities of gold (batch, time) after states (..., size), 0 if UNLISTED; how many are likeliest."""
+        real, judge = gold != UNLISTED, self._judged
         if self.split is not None:
-            likely, likeliest = self.split.foretold(flat, words, self._whole(), self.bias)
-        else:
-            pieces = zip(torch.split(flat, ROWS), torch.split(words, ROWS), strict=True)
-            each = [judged(self.log_probabilities(some), right) for some, right in pieces]
-            likely, likeliest = (torch.cat(one) for one in zip(*each, strict=True))
-        return likely.new_zeros(gold.shape).masked_scatter(real, likely), int(likeliest.sum())
+            judge = partial(self.split.foretold, weight=self._whole(), bias=self.bias)
+        pieces = zip(torch.split(states[real], ROWS), torch.split(gold[real], ROWS), strict=True)
+        found, right = map(torch.cat, zip(*(judge(*piece) for piece in pieces), strict=True))
+        return found.new_zeros(gold.shape).masked_scatter(real, found), int(right.sum())
+
+    def _judged(self, states: Tensor, gold: Tensor) -> tuple[Tensor, Tensor]:
+        return judged(self.log_probabilities(states), gold)
 
     def _penalty(self, text: Encoded, real: Tensor) -> Tensor | float:
         """AR and TAR (Merity et al. 2018, section 4.6), means over positions times how many these are."""

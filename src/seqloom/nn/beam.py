@@ -7,7 +7,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from seqloom.nn.softmaxes import top
+BLOCK = 64
+"""Words in a block of those whose best are looked for."""
 
 
 class Writer(Protocol):
@@ -196,6 +197,26 @@ class _Beams:
             if score > -torch.inf:
                 found.append(Hypothesis(words[:-1] if finished else words, score, finished, looked))
         return found
+
+
+def top(scores: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """The largest of scores (..., words) and their places, (..., count), the largest first.
+
+    They can only stand in the blocks whose largest score is among the `count` largest of all blocks'; to find those
+    takes half the time of looking through all.
+    """
+    words = scores.shape[-1]
+    whole = words - words % BLOCK
+    if whole < 2 * count * BLOCK:
+        best, places = scores.topk(count, -1)
+        return best, places
+    highest = scores[..., :whole].view(*scores.shape[:-1], -1, BLOCK).amax(-1)
+    first = highest.topk(count, -1).indices * BLOCK
+    inside = torch.arange(BLOCK, device=scores.device)
+    rest = torch.arange(whole, words, device=scores.device).expand(*scores.shape[:-1], -1)
+    places = torch.cat([(first.unsqueeze(-1) + inside).flatten(-2), rest], -1)
+    best, chosen = scores.gather(-1, places).topk(count, -1)
+    return best, places.gather(-1, chosen)
 
 
 def _picked(values: Tensor, parents: Tensor) -> Tensor:

@@ -9,9 +9,6 @@ from torch.nn import functional
 ROWS = 512
 """Rows scored at a time: their scores stay in the processor's cache between the passes over them."""
 
-BLOCK = 64
-"""Words in a block of those whose best are looked for."""
-
 
 def linear_cross_entropy(
     states: Tensor, weight: Tensor, bias: Tensor | None, gold: Tensor, smoothing: float = 0.0
@@ -34,33 +31,14 @@ def linear_cross_entropy(
     return loss
 
 
-def top(scores: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """The largest of scores (..., words) and their places, (..., count), the largest first.
-
-    They can only stand in the blocks whose largest score is among the `count` largest of all blocks'; to find those
-    takes half the time of looking through all.
-    """
-    words = scores.shape[-1]
-    whole = words - words % BLOCK
-    if whole < 2 * count * BLOCK:
-        best, places = scores.topk(count, -1)
-        return best, places
-    highest = scores[..., :whole].view(*scores.shape[:-1], -1, BLOCK).amax(-1)
-    first = highest.topk(count, -1).indices * BLOCK
-    inside = torch.arange(BLOCK, device=scores.device)
-    rest = torch.arange(whole, words, device=scores.device).expand(*scores.shape[:-1], -1)
-    places = torch.cat([(first.unsqueeze(-1) + inside).flatten(-2), rest], -1)
-    best, chosen = scores.gather(-1, places).topk(count, -1)
-    return best, places.gather(-1, chosen)
-
-
 def likeliest(scores: Tensor) -> Tensor:
-    """The word of the largest score, (...), of scores (..., words); ten times as fast as argmax for many words."""
-    return top(scores, 1)[1].squeeze(-1)
+    """The words of the largest scores (..., words), (...); of several the first."""
+    # On a CPU argmax takes several times as long.
+    return scores.max(-1).indices
 
 
 def judged(likely: Tensor, gold: Tensor) -> tuple[Tensor, Tensor]:
-    """Of log-probabilities (rows, words), those of gold (rows,), and whether no word is likelier."""
+    """Of log-probabilities (rows, words), those of gold (rows,), and whether these are the likeliest words."""
     return likely.gather(1, gold.unsqueeze(1)).squeeze(1), likeliest(likely) == gold
 
 

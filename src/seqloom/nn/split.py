@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from seqloom.errors import ConfigError
-from seqloom.nn.softmaxes import ROWS, judged, linear_cross_entropy
+from seqloom.nn.softmaxes import judged, likeliest, linear_cross_entropy
 
 
 class SplitSoftmax(nn.Module):
@@ -57,41 +57,31 @@ class SplitSoftmax(nn.Module):
         return group, torch.where(group > 0, self.cuts[0] + group - 1, gold)
 
     def foretold(self, states: Tensor, gold: Tensor, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
-        """Log-probabilities of gold (rows,) after states (rows, size), and whether no word is likelier.
+        """Log-probabilities of gold (rows,) after states (rows, size), and whether these are the likeliest words.
 
         A group is scored for the rows where gold is of it, or where it is all that may hold a likelier word.
         """
-        table = self._first(weight, bias)
-        pieces = zip(torch.split(states, ROWS), torch.split(gold, ROWS), strict=True)
-        found, likeliest = zip(
-            *(self._foretold(some, words, table, weight, bias) for some, words in pieces), strict=True
-        )
-        return torch.cat(found), torch.cat(likeliest)
-
-    def _foretold(
-        self, states: Tensor, gold: Tensor, table: tuple[Tensor, Tensor], weight: Tensor, bias: Tensor
-    ) -> tuple[Tensor, Tensor]:
         group, entry = self._entries(gold)
-        head = functional.linear(states, *table).float().log_softmax(-1)
+        head = functional.linear(states, *self._first(weight, bias)).float().log_softmax(-1)
         words, groups = head[:, : self.cuts[0]], head[:, self.cuts[0] :]
         found, best = head.gather(1, entry.unsqueeze(1)).squeeze(1), words.amax(1)
-        likeliest = (group > 0) | judged(words, entry.clamp(max=self.cuts[0] - 1))[1]
+        right = (group > 0) | (likeliest(words) == gold)
         for number in range(1, len(self.cuts)):
             if len(rows := (group == number).nonzero().squeeze(1)):
                 inside = self._inside(states[rows], number, weight, bias)
                 own, first = judged(inside, gold[rows] - self.cuts[number - 1])
                 found[rows] += own
-                likeliest[rows] = first & (found[rows] > best[rows])
+                right[rows] = first & (found[rows] > best[rows])
         for number in range(1, len(self.cuts)):
             share = groups[:, number - 1]
-            rows = (likeliest & (group != number) & (share > found)).nonzero().squeeze(1)
+            rows = (right & (group != number) & (share > found)).nonzero().squeeze(1)
             if len(rows):
                 highest = self._inside(states[rows], number, weight, bias).amax(1) + share[rows]
-                likeliest[rows] = highest <= found[rows]
-        return found, likeliest
+                right[rows] = highest <= found[rows]
+        return found, right
 
     def _inside(self, states: Tensor, number: int, weight: Tensor, bias: Tensor) -> Tensor:
-        """Log-probabilities of a group's words (..., words of the group), given the group."""
+        """Log-probabilities of a group's words (..., words of the group), given the group, after states (..., size)."""
         start, end = self.cuts[number - 1], self.cuts[number]
         return functional.linear(states, weight[start:end], bias[start:end]).float().log_softmax(-1)
 

@@ -96,7 +96,7 @@ class _Moving:
         self._note = note or self._note
         now = time.monotonic()
         if now - self._moved >= SHOWN_EVERY:
-            total = _whole(self._done, self._total)
+            total = _reached(self._done, self._total)
             self._bars.update(self.task, completed=self._done, total=total, note=self._note)
             self._moved = now
 
@@ -111,7 +111,7 @@ class _Lines:
 
     def advance(self, amount: float = 1, *, note: str = "") -> None:
         self._done += amount
-        self._total = _whole(self._done, self._total)
+        self._total = _reached(self._done, self._total)
         self._first = self._done if self._first is None else self._first
         self._note = note or self._note
         now = time.monotonic()
@@ -124,10 +124,11 @@ class _Lines:
 
     def _left(self, elapsed: float) -> str:
         done = self._done - (self._first or 0.0)
-        return f"{_clock((self._total - self._done) * elapsed / done)} left" if self._total and done else ""
+        left = (self._total or 0.0) - self._done
+        return f"{_clock(left * elapsed / done)} left" if left > 0 and done else ""
 
 
-def _whole(done: float, total: float | None) -> float | None:
+def _reached(done: float, total: float | None) -> float | None:
     """The total, which may be an expectation, such as of the steps of some epochs: never less than what is done."""
     return None if total is None else max(done, total)
 
