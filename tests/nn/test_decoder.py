@@ -146,6 +146,28 @@ def test_a_penalty_for_what_is_not_looked_at_changes_the_order():
     assert orders[0] != orders[1]
 
 
+def test_a_word_that_was_never_looked_at_counts_however_small_its_weight():
+    class Writes:
+        """A word that is likelier and leaves the second one out, or one that looks at both; the third is padding."""
+
+        def step(self, words):
+            scores = torch.full((1, words.shape[1], WORDS), -30.0)
+            scores[..., 3], scores[..., 4] = 0.2, 0.0
+            scores[words != START] = torch.tensor([-30.0, -30.0, 0.0, -30.0, -30.0])
+            both = (words == 4).unsqueeze(-1)
+            return scores, torch.where(both, torch.tensor([0.5, 0.5, 0.0]), torch.tensor([1.0, 0.0, 0.0]))
+
+        def follow(self, parents):
+            pass
+
+        keep = follow
+
+    for coverage, words in ((0.0, 3), (1.0, 4)):
+        (found,) = beam_search(Writes(), torch.tensor([4]), Search(2, coverage=coverage), start=START, end=END)
+        assert found[0].words == [words]
+        assert len(found) == 2
+
+
 @pytest.mark.parametrize("feeding", [True, False])
 def test_half_precision_trains_every_weight(feeding):
     one = decoder(input_feeding=feeding, layers=2).train()

@@ -163,8 +163,10 @@ class _Beams:
         if not self.search.coverage:
             return attention.new_zeros(attention.shape[:2])
         seen = attention.sum(2)
-        # Nothing is ever seen past the source's end, which must not count as left out.
-        return self.search.coverage * seen.clamp(max=1).masked_fill(seen == 0, 1).log().sum(-1)
+        # No hypothesis ever sees what is past the source's end, which must not count as left out.
+        past = (seen == 0).all(1, keepdim=True)
+        shares = seen.clamp(torch.finfo(seen.dtype).tiny, 1).masked_fill(past, 1)
+        return self.search.coverage * shares.log().sum(-1)
 
     def ranks(self) -> Tensor:
         """(sentences, beam) what hypotheses are ordered by."""
