@@ -141,7 +141,7 @@ def test_what_is_drawn_depends_on_the_seed_alone(folder):
     assert model.predict("lm", ["the"]) != drawn[:1]
 
 
-def test_evaluation_counts_every_token_but_the_first_and_leaves_the_weights_alone(folder):
+def test_evaluation_counts_every_token_but_the_first_and_leaves_the_weights_alone(folder, caplog):
     model = Model.load(folder)
     before = {name: one.clone() for name, one in model._assembly.network.state_dict().items()}
     plain = model.evaluate("lm")["figures"]
@@ -157,6 +157,13 @@ def test_evaluation_counts_every_token_but_the_first_and_leaves_the_weights_alon
     assert model.evaluate("lm")["figures"]["perplexity"] != plain["perplexity"]
     model.adjust("lm", ["dynamic=null", "cache={window: 30, share: 0.5, flatness: 5.0}"])
     assert model.evaluate("lm")["figures"]["perplexity"] != plain["perplexity"]
+    assert not caplog.messages
+    model.adjust("lm", ["cache={window: 3000, share: 0.5, flatness: 5.0}"])
+    assert model.evaluate("lm")["figures"]["perplexity"] == pytest.approx(plain["perplexity"])
+    assert "full of 3,000 in each of 1 streams, acts on 0% of the tokens" in caplog.text
+    (folder.parent / "odd").write_text("the zyx sat on qqq\n" * 9)
+    model.evaluate("lm", folder.parent / "odd")
+    assert "odd: 34% of the tokens are unknown words, which count as one" in caplog.text
     for name, one in model._assembly.network.state_dict().items():
         assert torch.equal(one, before[name])
 

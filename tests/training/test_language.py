@@ -8,6 +8,7 @@ import torch
 
 from seqloom.api import Model
 from seqloom.errors import ConfigError, DataError, TrainingError
+from seqloom.training.averaging import Triggered
 from tests.tiny import KillAt, Killed, told, trained, weights
 
 SENTENCES = ["the cat sat", "a dog ran far", "each moth sees the lamp", "the old crow finds a stone"]
@@ -111,7 +112,7 @@ def test_layers_begin_to_learn_at_their_steps(corpus, tmp_path):
     assert learnt == [[False, False, True], [False, True, True], [True, True, True]]
 
 
-def test_a_run_begins_with_the_weights_of_another(corpus, tmp_path):
+def test_a_run_begins_with_the_weights_of_another(corpus, tmp_path, caplog):
     trained(config(corpus, steps=3, epochs=None), tmp_path / "first")
     begin = {"path": str(tmp_path / "first"), "parts": ["embedders.*", "encoders.*"]}
     slow = {"optimizer": {"type": "sgd", "rate": 1e-9}, "steps": 1, "epochs": None}
@@ -120,6 +121,12 @@ def test_a_run_begins_with_the_weights_of_another(corpus, tmp_path):
     name = "encoders.stack.layer0.weight_hh"
     torch.testing.assert_close(first[name], second[name], atol=1e-6, rtol=0)
     assert not torch.allclose(first["heads.lm.bias"], second["heads.lm.bias"], atol=1e-3)
+    assert not caplog.messages
+    untied = trained(config(corpus, head={"tied": False}, **slow), tmp_path / "untied").folder
+    trained(config(corpus, **slow, begin={"path": str(untied)}), tmp_path / "fewer")
+    assert caplog.messages == [
+        f"training.begin: nothing here is named heads.lm.weight; these weights of {untied} are left"
+    ]
     wrong = config(corpus, encoder={"hidden": 7}, begin=begin)
     with pytest.raises(
         ConfigError, match=r"training\.begin: encoders\.stack\.layer0\.\w+ has shape \(24, 5\) there"
@@ -160,6 +167,23 @@ def test_dynamic_evaluation_while_training_is_that_of_the_model_trained(corpus, 
 def test_too_short_a_text_to_be_evaluated_names_the_key_that_would_do(corpus, tmp_path):
     with pytest.raises(DataError, match=r"fewer streams \(tasks\.lm\.head\.streams\)"):
         trained(config(corpus, head={"streams": 500}), tmp_path / "run")
+
+
+def test_falls_are_counted_once_weights_are_averaged_and_the_trigger_is_told(caplog):
+    table = Triggered.Config(nonmonotone=1, start=10, worse=2)
+    averaging, weights = Triggered(table), {"w": torch.zeros(1)}
+    for figure in (3.0, 2.0, 1.0, 0.9, 0.8):
+        averaging.evaluated(figure)
+    assert averaging.started
+    assert not averaging.over
+    assert [one.message for one in caplog.records] == [
+        "the watched figure no longer rises: weights are averaged from now on, but not before step 10"
+    ]
+    averaging.update(10, weights)
+    for figure in (0.7, 0.6):
+        assert not averaging.over
+        averaging.evaluated(figure)
+    assert averaging.over
 
 
 def test_a_run_that_makes_nothing_better_of_a_model_keeps_it_as_the_best(corpus, tmp_path):

@@ -304,7 +304,13 @@ def test_results_are_lines_and_the_rest_is_counted():
 
 def test_numbers_are_said_as_people_say_them():
     assert [short(number) for number in (7, 950, 12340, 2e6)] == ["7", "950", "12.3k", "2M"]
-    assert [rounded(number) for number in (83.123, 0.51234, -2.0, None)] == ["83.12", "0.5123", "-2.00", "nan"]
+    assert [rounded(number) for number in (83.123, 0.51234, -2.0, 3e40, None)] == [
+        "83.12",
+        "0.5123",
+        "-2.00",
+        "3.00e+40",
+        "nan",
+    ]
     assert [measured(83.123, 0.4, 3), measured(0.5, 0.01, 2), measured(83.0, 0.0, 1)] == [
         "83.12 ± 0.40",
         "0.5000 ± 0.0100",

@@ -224,7 +224,9 @@ def test_weights_that_are_no_numbers_are_never_kept(
 
 def test_a_huge_rate_without_clipping_is_told(corpus: Path, tmp_path: Path) -> None:
     huge = {"optimizer": {"type": "sgd", "rate": 1e38}, "clip": None}
-    message = r"the loss of task pos is (nan|inf) at step [23] .*; no state was saved yet; a lower training"
+    message = (
+        r"the loss of task pos is (nan|inf) at step [23] .*; no state to go on from was saved yet; a lower"
+    )
     with pytest.raises(TrainingError, match=message):
         tiny.trained(tiny.one(corpus, **huge), tmp_path)
 

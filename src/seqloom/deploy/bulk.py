@@ -107,7 +107,7 @@ def encode_file(
     """
     _checked(out, tokens)
     table = _parquet() if out.suffix == ".parquet" else None
-    if locate(path).exists() and not locate(path).is_file():
+    if str(path) == "-" or (locate(path).exists() and not locate(path).is_file()):
         raise DataError("is read twice, first to count its lines; write what comes by a pipe into a file", path)
     count = sum(1 for _ in lines(path))
     with alone_writing(beside(out, "npy"), out):

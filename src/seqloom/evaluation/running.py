@@ -16,7 +16,7 @@ from seqloom.heads.language import Cache, Language
 from seqloom.model.network import Network
 from seqloom.model.streaming import Streamer
 from seqloom.nn.precision import forget_casts, unlearning
-from seqloom.progress import track
+from seqloom.progress import notice, track
 
 
 def measure(
@@ -35,6 +35,8 @@ def measure(
     device = device or torch.device("cpu")
     sums, count = Counter[str]({"characters": streamer.characters}), 0
     caches = [_Cache(head.config.cache) for _ in streamer.stream.values] if head.config.cache else []
+    if caches:
+        _tell_covered(head.config.cache.window, *streamer.stream.values.shape)
 
     def over(paths: list[str], learn: Learner) -> None:
         for _ in _read(network, head, streamer.over(*paths), device, "gathering gradients", learn):
@@ -53,6 +55,14 @@ def measure(
             sums.update({"loss": -float(found.double().sum()), "right": right})
             count += int((gold != UNLISTED).sum())
     return head.measured(sums, count)
+
+
+def _tell_covered(window: int, streams: int, time: int) -> None:
+    """Tell where a cache is hardly ever full, as it must be to act."""
+    share = max(0, time - 2 - window) / (time - 1)
+    if share < 0.5:
+        what = f"the cache, full of {window:,} in each of {streams} streams, acts on {share:.0%} of the tokens"
+        notice(f"{what}; take fewer streams (streams=1 reads the text as one), or a smaller window")
 
 
 def _read(

@@ -316,7 +316,7 @@ class Language(Head):
         loss = sums["loss"] / max(1, count)
         bits = sums["loss"] / math.log(2) / max(1, sums.get("characters", count))
         right = 100 * sums.get("right", 0) / max(1, count)
-        return {"perplexity": math.exp(min(loss, 100)), "bits_per_character": bits, "accuracy": right}
+        return {"perplexity": math.exp(min(loss, 700)), "bits_per_character": bits, "accuracy": right}
 
     @classmethod
     def written(cls, example: Mapping[str, Any], predicted: Any) -> str:

@@ -10,9 +10,13 @@ from seqloom.data.stream import Stream
 from seqloom.data.vocabulary import Vocabularies
 from seqloom.errors import DataError
 from seqloom.model.task import Batcher, Task
+from seqloom.progress import notice
 
 SIDE_BY_SIDE = 100
 """Places of a text over which gradients are gathered (Krause et al. 2018)."""
+
+MANY_UNKNOWN = 0.1
+"""The share of tokens that may be unknown without a word."""
 
 
 class Streamer(Batcher):
@@ -66,6 +70,9 @@ class Streamer(Batcher):
         if not (listed & ~ends[self.stream.values[:, 1:]]).any():
             what = "no word is known to the model, so that nothing can be foretold; is it cut into words alike?"
             raise DataError(what, self.columns.path or None)
+        if (unknown := 1 - float(listed.mean())) > MANY_UNKNOWN:
+            what = f"{self.columns.path or 'text'}: {unknown:.0%} of the tokens are unknown words, which count as one"
+            notice(f"{what}; figures compare only with those by the same vocabulary")
 
     @property
     def characters(self) -> int:

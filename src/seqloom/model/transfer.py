@@ -305,6 +305,9 @@ def begin(network: Network, weights: Mapping[str, Tensor], path: str) -> None:
                 f"training.begin: {what}; let the parts agree, or choose others by training.begin.parts"
             )
         own[name].copy_(one)
+    if left := sorted({".".join(name.split(".")[:3]) for name in weights.keys() - shared.keys()}):
+        what = f"training.begin: nothing here is named {', '.join(left)}"
+        notice(f"{what}; these weights of {path} are left")
 
 
 def _opened(table: Any) -> Assembly:

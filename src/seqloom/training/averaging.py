@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from seqloom.config import Count, Natural, Part, Share, Table
+from seqloom.progress import notice
 
 
 class Averaging(Part):
@@ -133,15 +134,22 @@ class Triggered(Mean):
         """Begin, if it is time; once begun, count how often the figure falls."""
         state, config = self.state, self.config
         if self.started:
-            falls = state["last"] is not None and figure < state["last"]
+            waits = self.config.start and not self.count
+            falls = not waits and state["last"] is not None and figure < state["last"]
             state["worse"], state["last"] = state["worse"] + 1 if falls else 0, figure
         if self.started and not config.at_once:
             return
         before = state["figures"][: -config.nonmonotone]
         stalls = bool(before) and figure < max(before)
+        if stalls and not self.started:
+            notice(self._told())
         state["begun"] = config.at_once or stalls
         state["over"] = config.at_once and stalls and len(state["figures"]) > config.minimum
         state["figures"].append(figure)
+
+    def _told(self) -> str:
+        after = f", but not before step {self.config.start:,}" if self.config.start else ""
+        return f"the watched figure no longer rises: weights are averaged from now on{after}"
 
     def pace(self, pace: float) -> float:
         """The step that is due; of the faithful variant, the one that was due before."""

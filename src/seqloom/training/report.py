@@ -63,9 +63,11 @@ def _event(line: bytes, path: Path, number: int) -> Event:
 
 
 def rounded(value: float | None) -> str:
-    """A figure as people read it: two decimals, or four where it is below one."""
+    """A figure as people read it: two decimals, or four where it is below one, or 1.23e+09."""
     if value is None or not math.isfinite(value):
         return "nan"
+    if abs(value) >= 1e9:
+        return f"{value:.2e}"
     return f"{value:.2f}" if abs(value) >= 1 else f"{value:.4f}"
 
 

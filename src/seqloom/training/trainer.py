@@ -239,7 +239,7 @@ class Trainer:
     def _diverged(self, what: str) -> NoReturn:
         self.report.end(self.at.step, "diverged")
         last = self.run / LAST
-        state = f"the last good state is in {last}" if last.exists() else "no state was saved yet"
+        state = f"the last good state is in {last}" if last.exists() else "no state to go on from was saved yet"
         remedy = "a lower training.optimizer.rate or a smaller training.clip usually helps"
         raise TrainingError(f"{what}; {state}; {remedy}")
 
