@@ -27,6 +27,21 @@ def test_the_loss_and_its_gradients_are_those_of_scores_that_are_kept(smoothing,
         torch.testing.assert_close(found, expected)
 
 
+def test_rows_of_half_precision_are_of_few_counts(monkeypatch):
+    torch.manual_seed(1)
+    counts, linear = [], functional.linear
+    monkeypatch.setattr(functional, "linear", lambda x, *rest: counts.append(len(x)) or linear(x, *rest))
+    given = [torch.randn(size, requires_grad=True) for size in ((37, 4), (9, 4), (9,))]
+    gold, found = torch.randint(0, 9, (37,)), {}
+    for half in (False, True):
+        with torch.autocast("cpu", torch.bfloat16, enabled=half):
+            loss = linear_cross_entropy(*given, gold, smoothing=0.1)
+        found[half] = [loss.detach(), *torch.autograd.grad(loss, given)]
+    assert counts == [37, 64]
+    for whole, rounded in zip(*found.values(), strict=True):
+        torch.testing.assert_close(rounded, whole, rtol=0.05, atol=0.05)
+
+
 def test_without_gradients_there_is_the_loss_alone():
     states, weight = torch.randn(5, 4), torch.randn(9, 4, requires_grad=True)
     gold = torch.tensor([0, 1, 2, 3, 4])

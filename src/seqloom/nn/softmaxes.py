@@ -6,8 +6,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from seqloom.nn.precision import halved
+
 ROWS = 512
 """Rows scored at a time: their scores stay in the processor's cache between the passes over them."""
+
+EVEN = 32
+"""What rows are brought to a multiple of in bfloat16 on a CPU, where a product of another size is compiled anew: that
+takes as long as the product, and the last 1,024 are kept."""
 
 
 def linear_cross_entropy(
@@ -77,16 +83,21 @@ class _LinearCrossEntropy(torch.autograd.Function):
         """Sum up the loss, and its gradients if they are wanted."""
         total = torch.zeros((), device=states.device)
         found = [torch.zeros_like(one, dtype=torch.float32) for one in (states, weight, weight[:, 0])]
+        even = EVEN if halved(states) else 1
         for start in range(0, len(states), ROWS):
             rows, right = states[start : start + ROWS], gold[start : start + ROWS].unsqueeze(1)
+            count, more = len(rows), -len(rows) % even
+            if more:
+                rows, right = (functional.pad(one, (0, 0, 0, more)) for one in (rows, right))
             scores = functional.linear(rows, weight, bias).float().log_softmax(-1)
-            total -= (1 - smoothing) * scores.gather(1, right).sum()
+            total -= (1 - smoothing) * scores.gather(1, right)[:count].sum()
             if smoothing:
-                total -= smoothing / len(weight) * scores.sum()
+                total -= smoothing / len(weight) * scores[:count].sum()
             if wanted:
                 slope = scores.exp_().sub_(smoothing / len(weight)) if smoothing else scores.exp_()
                 slope.scatter_add_(1, right, slope.new_full(right.shape, smoothing - 1))
-                found[0][start : start + ROWS] = slope @ weight
+                slope[count:] = 0
+                found[0][start : start + count] = (slope @ weight)[:count]
                 found[1] += slope.t() @ rows
                 found[2] += slope.sum(0)
         if wanted:
