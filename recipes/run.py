@@ -38,6 +38,7 @@ from seqloom.experiment import check, missing_files, open_config, run
 from seqloom.files import read_json, write_json, write_text
 from seqloom.training import transfers
 from seqloom.training.report import Writer, events
+from seqloom.training.stopping import Interrupted
 
 ROOT = Path(__file__).parent
 MARKED = re.compile(
@@ -259,3 +260,5 @@ if __name__ == "__main__":
         main()
     except SeqloomError as fault:
         sys.exit(str(fault))
+    except Interrupted:
+        sys.exit("stopped; the run's state is saved: the same command, without --again, goes on")
