@@ -245,9 +245,15 @@ def test_where_time_is_short_no_line_is_said():
     assert file.getvalue() == ""
 
 
-def test_lines_tell_the_time_that_is_left(monkeypatch):
+@pytest.fixture
+def now(monkeypatch):
+    """What the clock shows, to be set."""
     now = [0.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    return now
+
+
+def test_lines_tell_the_time_that_is_left(now):
     display, file = shown(False, seconds=10.0)
     with display.bar("training", 100) as bar:
         bar.advance(50)
@@ -258,9 +264,7 @@ def test_lines_tell_the_time_that_is_left(monkeypatch):
     assert file.getvalue() == "training 60/100  4:00 left  fine\ntraining 80/100  1:00 left  fine\n"
 
 
-def test_more_steps_than_were_expected_take_no_negative_time(monkeypatch):
-    now = [0.0]
-    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+def test_more_steps_than_were_expected_take_no_negative_time(now):
     display, file = shown(False, seconds=10.0)
     with display.bar("training", 100) as bar:
         bar.advance(50)

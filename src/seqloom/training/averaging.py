@@ -134,7 +134,7 @@ class Triggered(Mean):
         """Begin, if it is time; once begun, count how often the figure falls."""
         state, config = self.state, self.config
         if self.started:
-            waits = self.config.start and not self.count
+            waits = config.start and not self.count
             falls = not waits and state["last"] is not None and figure < state["last"]
             state["worse"], state["last"] = state["worse"] + 1 if falls else 0, figure
         if self.started and not config.at_once:
